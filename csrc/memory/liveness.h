@@ -1,0 +1,24 @@
+/* liveness.h -- is a session's thread dead? The kernel's answer, never a guess from elapsed time. */
+#ifndef FC_MEMORY_LIVENESS_H
+#define FC_MEMORY_LIVENESS_H
+
+#include "memory/handle.h"
+
+/* tid 22 bits | start time in clock ticks, 42 bits, of the calling thread. 0 if /proc cannot be read. */
+uint64_t fc_liveness_identity(void);
+
+/* Inode of the calling process's PID namespace; 0 if /proc cannot be read. */
+uint64_t fc_liveness_pid_namespace(void);
+
+/* 1 if the session that opened the slot with `incarnation` is dead for certain, or has left the slot. */
+int fc_liveness_is_dead(const fc_cache *cache, uint32_t slot_index, uint64_t incarnation);
+
+/* Takes the kernel lock on the slot's byte of the lock file and hangs it on a mapping. *lock_page is to be given to
+ * fc_liveness_unlock. FC_BUSY: somebody else has it. */
+FC_MUST_USE fc_status fc_liveness_lock(const fc_cache *cache, uint32_t slot_index, void **lock_page);
+void fc_liveness_unlock(void *lock_page);
+
+/* Path of the lock file of a segment. */
+void fc_liveness_lock_path(char *path, size_t path_bytes, const char *name, uint64_t segment_id);
+
+#endif

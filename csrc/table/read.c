@@ -1,0 +1,208 @@
+/* read.c -- the public reads of one key. How a read is proven: lookup.h. */
+#include "table/lookup.h"
+
+#include "memory/liveness.h"
+
+/* Where a value goes. */
+typedef struct target {
+    void *buffer;
+    uint64_t buffer_bytes;
+    int64_t first;             /* get_range: as given */
+    int64_t last;
+    uint64_t copied_bytes;
+    uint64_t schema;
+} target;
+
+static int copy_nothing(const fc_session *session, fc_hit *hit, void *context)
+{
+    (void)session, (void)hit, (void)context;
+    return 1;
+}
+
+static int copy_value(const fc_session *session, fc_hit *hit, void *context)
+{
+    target *to = context;
+    if (FC_UNLIKELY(hit->view.value_bytes > to->buffer_bytes)) return 1;
+    return fc_view_copy_value(session, &hit->view, 0, to->buffer, hit->view.value_bytes);
+}
+
+static int copy_entry(const fc_session *session, fc_hit *hit, void *context)
+{
+    target *to = context;
+    fc_view_load_rest(&hit->view);
+    to->schema = fc_view_schema(&hit->view);
+    return to->buffer == NULL || copy_value(session, hit, context);
+}
+
+/* GETRANGE's arithmetic: negative counts from the end, then both ends are cut to the value. 0 if nothing is left. */
+static int clip_range(uint64_t value_bytes, int64_t *first, int64_t *last)
+{
+    int64_t length = (int64_t)value_bytes;
+    if (*first < 0 && *last < 0 && *first > *last) return 0;
+    if (*first < 0) *first = *first + length < 0 ? 0 : *first + length;
+    if (*last < 0) *last = *last + length < 0 ? 0 : *last + length;
+    if (*last >= length) *last = length - 1;
+    return length > 0 && *first <= *last;
+}
+
+static int copy_range(const fc_session *session, fc_hit *hit, void *context)
+{
+    target *to = context;
+    int64_t first = to->first, last = to->last;
+    to->copied_bytes = 0;
+    if (!clip_range(hit->view.value_bytes, &first, &last)) return 1;
+    to->copied_bytes = (uint64_t)(last - first) + 1;
+    if (to->copied_bytes > to->buffer_bytes) return 1;
+    return fc_view_copy_payload(session, &hit->view, fc_align8(hit->view.key_bytes) + (uint64_t)first, to->buffer, to->copied_bytes);
+}
+
+/* A proven lookup, counted, with expiry and flushes looked at and the access noted. */
+static inline __attribute__((always_inline)) fc_status read_key(fc_session *session, const fc_key *key, fc_copier copy, void *context, fc_hit *hit)
+{
+    fc_stat(session, FC_STAT_GETS, 1);
+    fc_status status = fc_lookup(session, key, copy, context, hit);
+    if (FC_LIKELY(status == FC_OK)) {
+        if (FC_LIKELY(fc_view_is_alive(session, &hit->view))) {
+            fc_stat(session, FC_STAT_HITS, 1);
+            fc_mark_used(session, key->hash, hit->mark_index);
+            return FC_OK;
+        }
+        status = FC_MISS;
+    }
+    if (status == FC_MISS) fc_stat(session, FC_STAT_MISSES, 1);
+    return status;
+}
+
+fc_status fc_get(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, uint64_t *value_bytes)
+{
+    fc_hit hit;
+    target to = {.buffer = buffer, .buffer_bytes = buffer_bytes};
+    FC_TRY(fc_session_enter_read(session));
+    FC_TRY(read_key(session, key, copy_value, &to, &hit));
+    *value_bytes = hit.view.value_bytes;
+    return FC_LIKELY(hit.view.value_bytes <= buffer_bytes) ? FC_OK : FC_BUFFER_SMALL;
+}
+
+/* Whether the session that wrote a value still holds its slot. Its stamps begin at serial_first; the slot's earlier ones were lower. */
+static uint32_t writer_state(const fc_session *session, const fc_view *view)
+{
+    if (view->writer_slot >= session->cache->geometry.sessions_max) return FC_WRITER_UNKNOWN;
+    const fc_slot *slot = fc_slot_at(session->cache, view->writer_slot);
+    uint64_t incarnation = fc_load_relaxed(&slot->incarnation);
+    if (fc_load_acquire(&slot->identity) == 0) return FC_WRITER_UNKNOWN; /* [slot.claim] */
+    if (view->stamp >> FC_STAMP_COUNTER_BITS < fc_load_relaxed(&slot->serial_first)) return FC_WRITER_UNKNOWN;
+    return fc_liveness_is_dead(session->cache, view->writer_slot, incarnation) ? FC_WRITER_DEAD : FC_WRITER_ALIVE;
+}
+
+fc_status fc_get_entry(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, fc_entry *entry)
+{
+    fc_hit hit;
+    target to = {.buffer = buffer, .buffer_bytes = buffer_bytes};
+    FC_TRY(fc_session_enter_read(session));
+    FC_TRY(read_key(session, key, copy_entry, &to, &hit));
+    uint64_t now_unix_ns = fc_clock_unix_ns();
+    *entry = (fc_entry){
+        .value_bytes = hit.view.value_bytes,
+        .version = hit.view.stamp,
+        .written_unix_ns = hit.view.written_unix_ns,
+        .expires_unix_ns = hit.view.expires_unix_ns,
+        .age_ns = now_unix_ns > hit.view.written_unix_ns ? now_unix_ns - hit.view.written_unix_ns : 0,
+        .schema = to.schema,
+        .type = hit.view.type,
+        .writer = writer_state(session, &hit.view),
+    };
+    return buffer == NULL || hit.view.value_bytes <= buffer_bytes ? FC_OK : FC_BUFFER_SMALL;
+}
+
+fc_status fc_get_range(fc_session *session, const fc_key *key, int64_t first, int64_t last, void *buffer, uint64_t buffer_bytes, uint64_t *range_bytes)
+{
+    fc_hit hit;
+    target to = {.buffer = buffer, .buffer_bytes = buffer_bytes, .first = first, .last = last};
+    FC_TRY(fc_session_enter_read(session));
+    fc_status status = read_key(session, key, copy_range, &to, &hit);
+    if (status != FC_OK && status != FC_MISS) return status;
+    *range_bytes = status == FC_OK ? to.copied_bytes : 0;
+    return *range_bytes <= buffer_bytes ? FC_OK : FC_BUFFER_SMALL;
+}
+
+fc_status fc_exists(fc_session *session, const fc_key *key)
+{
+    fc_hit hit;
+    FC_TRY(fc_session_enter_read(session));
+    return read_key(session, key, copy_nothing, NULL, &hit);
+}
+
+fc_status fc_touch(fc_session *session, const fc_key *key)
+{
+    return fc_exists(session, key);
+}
+
+fc_status fc_type(fc_session *session, const fc_key *key, uint32_t *type)
+{
+    fc_hit hit;
+    FC_TRY(fc_session_enter_read(session));
+    fc_status status = read_key(session, key, copy_nothing, NULL, &hit);
+    if (status != FC_OK && status != FC_MISS) return status;
+    *type = status == FC_OK ? hit.view.type : FC_TYPE_NONE;
+    return FC_OK;
+}
+
+fc_status fc_expires(fc_session *session, const fc_key *key, uint64_t *expires_unix_ns)
+{
+    fc_hit hit;
+    FC_TRY(fc_session_enter_read(session));
+    FC_TRY(read_key(session, key, copy_nothing, NULL, &hit));
+    *expires_unix_ns = hit.view.expires_unix_ns;
+    return FC_OK;
+}
+
+fc_status fc_key_init(const fc_cache *cache, uint32_t database, const void *data, uint64_t bytes, fc_key *key)
+{
+    if (FC_UNLIKELY(cache == NULL || (data == NULL && bytes > 0))) return fc_fail(FC_INVALID_ARGUMENT, "NULL");
+    if (FC_UNLIKELY(bytes > FC_KEY_BYTES_MAX)) return fc_fail(FC_KEY_TOO_LONG, "it has %llu bytes", (unsigned long long)bytes);
+    if (FC_UNLIKELY(database >= cache->geometry.databases))
+        return fc_fail(FC_INVALID_ARGUMENT, "database %u, the segment has 0 to %u", database, cache->geometry.databases - 1);
+    *key = (fc_key){.data = data, .bytes = (uint32_t)bytes, .database = database, .hash = fc_hash(cache->geometry.hash_seed, database, data, bytes)};
+    return FC_OK;
+}
+
+/* ------------------------------------------------------------------ many */
+
+/* Keys that are under way at once: each waits for one cache line at a time, and a core follows 10 to 16 misses. */
+#define GROUP 16u
+
+static void prefetch_blocks(const fc_session *session, const fc_key *keys, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        const fc_bucket *home = fc_home_of(session, keys[i].hash);
+        uint64_t tag = keys[i].hash >> FC_ENTRY_TAG_SHIFT;
+        for (uint32_t j = 0; j < FC_BUCKET_ENTRIES; j++) {
+            uint64_t word = fc_load_relaxed(&home->entries[j]);
+            fc_ref ref = word & FC_ENTRY_REF_MASK;
+            if (word >> FC_ENTRY_TAG_SHIFT != tag || !fc_ref_is_block(session, ref)) continue;
+            __builtin_prefetch(fc_at(session, ref));
+            __builtin_prefetch(fc_at(session, ref + 64));
+        }
+    }
+}
+
+fc_status fc_get_many(fc_session *session, const fc_key *keys, fc_read *reads, uint64_t count)
+{
+    FC_TRY(fc_session_enter_read(session));
+    for (uint64_t i = 0; i < GROUP && i < count; i++) __builtin_prefetch(fc_home_of(session, keys[i].hash));
+    for (uint64_t from = 0; from < count; from += GROUP) {
+        uint64_t group = count - from < GROUP ? count - from : GROUP;
+        prefetch_blocks(session, keys + from, group);
+        for (uint64_t i = from + GROUP; i < from + 2 * GROUP && i < count; i++) __builtin_prefetch(fc_home_of(session, keys[i].hash));
+        for (uint64_t i = from; i < from + group; i++) {
+            fc_hit hit;
+            target to = {.buffer = reads[i].buffer, .buffer_bytes = reads[i].buffer_bytes};
+            reads[i].status = read_key(session, &keys[i], copy_value, &to, &hit);
+            if (reads[i].status != FC_OK) continue;
+            reads[i].value_bytes = hit.view.value_bytes;
+            reads[i].version = hit.view.stamp;
+            if (hit.view.value_bytes > reads[i].buffer_bytes) reads[i].status = FC_BUFFER_SMALL;
+        }
+    }
+    return FC_OK;
+}
