@@ -14,15 +14,12 @@
 #include "memory/size_class.h"
 #include "memory/stat.h"
 
-#include <pthread.h>
 
 struct fc_cache {
     uint8_t *base;
     fc_geometry geometry;             /* validated at attach; never read again from shared memory */
-    pthread_mutex_t mutex;            /* the list below */
-    fc_session **sessions;            /* every session this process opened on the mapping, closed ones included, until unmapping */
-    uint32_t session_count;
-    uint32_t session_capacity;
+    struct fc_session_node *sessions; /* every session this process opened on the mapping, closed ones included; by CAS, for a
+                                         mutex that another thread holds at fork() would never be free in the child */
     uint64_t device;                  /* of the object the mapping came from */
     uint64_t inode;
     uint64_t pid_namespace;
@@ -31,6 +28,12 @@ struct fc_cache {
     uint8_t huge_advised;
     char name[FC_NAME_BYTES_MAX + 1];
 };
+
+/* In ordinary memory, so that a forked child still finds the pages of its parent's sessions. */
+typedef struct fc_session_node {
+    fc_session *session;
+    struct fc_session_node *next;
+} fc_session_node;
 
 enum { FC_SESSION_WIPED, FC_SESSION_OPEN, FC_SESSION_CLOSED };
 

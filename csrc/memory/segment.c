@@ -123,7 +123,6 @@ static fc_cache *new_cache(const char *name)
 {
     fc_cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL) return NULL;
-    pthread_mutex_init(&cache->mutex, NULL);
     snprintf(cache->name, sizeof cache->name, "%s", name);
     cache->pid_namespace = fc_liveness_pid_namespace();
     return cache;
@@ -132,7 +131,6 @@ static fc_cache *new_cache(const char *name)
 static void drop_cache(fc_cache *cache)
 {
     if (cache->base != NULL) munmap(cache->base, cache->geometry.size_bytes);
-    pthread_mutex_destroy(&cache->mutex);
     free(cache);
 }
 

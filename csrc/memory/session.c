@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -88,43 +89,34 @@ static fc_session *map_session(void)
 
 static fc_status list_session(fc_cache *cache, fc_session *session)
 {
-    pthread_mutex_lock(&cache->mutex);
-    if (cache->session_count == cache->session_capacity) {
-        uint32_t capacity = cache->session_capacity * 2 + 8;
-        fc_session **sessions = realloc(cache->sessions, capacity * sizeof *sessions);
-        if (sessions == NULL) {
-            pthread_mutex_unlock(&cache->mutex);
-            return fc_fail(FC_SYSTEM, "no memory for the list of sessions");
-        }
-        cache->sessions = sessions;
-        cache->session_capacity = capacity;
-    }
-    cache->sessions[cache->session_count++] = session;
-    pthread_mutex_unlock(&cache->mutex);
+    fc_session_node *node = malloc(sizeof *node);
+    if (node == NULL) return fc_fail(FC_SYSTEM, "no memory for the list of sessions");
+    node->session = session;
+    node->next = __atomic_load_n(&cache->sessions, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&cache->sessions, &node->next, node, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {} /* [session.list] */
     return FC_OK;
+}
+
+/* 1 if another thread of this process has the session open. */
+static int is_open_elsewhere(const fc_session *session)
+{
+    return __atomic_load_n(&session->state, __ATOMIC_ACQUIRE) == FC_SESSION_OPEN && /* [session.state] */
+           __atomic_load_n(&session->thread, __ATOMIC_RELAXED) != fc_thread_pointer();
 }
 
 fc_status fc_session_close_all(fc_cache *cache)
 {
-    fc_status status = FC_OK;
-    pthread_mutex_lock(&cache->mutex);
-    for (uint32_t i = 0; i < cache->session_count; i++) {
-        fc_session *session = cache->sessions[i];
-        if (session->state == FC_SESSION_OPEN && session->thread != fc_thread_pointer()) status = FC_BUSY;
+    fc_session_node *first = __atomic_load_n(&cache->sessions, __ATOMIC_ACQUIRE); /* [session.list] */
+    for (fc_session_node *node = first; node != NULL; node = node->next)
+        if (is_open_elsewhere(node->session)) return fc_fail(FC_BUSY, "another thread has a session open on segment %s", cache->name);
+    for (fc_session_node *node = first, *next; node != NULL; node = next) {
+        next = node->next;
+        if (node->session->state == FC_SESSION_OPEN) (void)fc_session_close(node->session);
+        else if (node->session->state == FC_SESSION_WIPED) forget_in_thread(node->session);
+        munmap(node->session, SESSION_MAP_BYTES);
+        free(node);
     }
-    if (status != FC_OK) {
-        pthread_mutex_unlock(&cache->mutex);
-        return fc_fail(FC_BUSY, "another thread has a session open on segment %s", cache->name);
-    }
-    for (uint32_t i = 0; i < cache->session_count; i++) {
-        if (cache->sessions[i]->state == FC_SESSION_OPEN) (void)fc_session_close(cache->sessions[i]);
-        else if (cache->sessions[i]->state == FC_SESSION_WIPED) forget_in_thread(cache->sessions[i]);
-        munmap(cache->sessions[i], SESSION_MAP_BYTES);
-    }
-    free(cache->sessions);
     cache->sessions = NULL;
-    cache->session_count = cache->session_capacity = 0;
-    pthread_mutex_unlock(&cache->mutex);
     return FC_OK;
 }
 
@@ -142,10 +134,10 @@ fc_status fc_session_renew_stamp(fc_session *session)
 static fc_status claim_slot(fc_cache *cache, uint32_t slot_index, void **lock_page)
 {
     fc_slot *slot = fc_slot_at(cache, slot_index);
-    uint64_t identity = fc_liveness_identity();
     uint64_t nobody = 0;
     int is_spare = slot_index >= cache->geometry.sessions_max;
     if (fc_load_relaxed(&slot->identity) != 0 && !is_spare) return FC_BUSY;
+    uint64_t identity = fc_liveness_identity();
     FC_TRY(fc_liveness_lock(cache, slot_index, lock_page));
     if (is_spare) {
         nobody = fc_load_relaxed(&slot->identity);
@@ -270,8 +262,8 @@ fc_status fc_session_open(fc_cache *cache, fc_session **session_out)
         munmap(session, SESSION_MAP_BYTES);
         return status;
     }
-    session->state = FC_SESSION_OPEN;
-    session->thread = fc_thread_pointer();
+    __atomic_store_n(&session->thread, fc_thread_pointer(), __ATOMIC_RELAXED);
+    __atomic_store_n(&session->state, FC_SESSION_OPEN, __ATOMIC_RELEASE); /* [session.state] */
     remember_in_thread(session);
     *session_out = session;
     return FC_OK;
@@ -282,10 +274,10 @@ fc_status fc_session_close(fc_session *session)
     if (session == NULL) return FC_OK;
     FC_TRY(fc_session_enter_read(session));
     if (session->writing) return fc_fail(FC_REENTERED, "%s", "");
-    session->thread = 0;
-    session->state = FC_SESSION_CLOSED;
     forget_in_thread(session);
     if (session->slot != NULL) give_slot_up(session);
+    __atomic_store_n(&session->thread, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&session->state, FC_SESSION_CLOSED, __ATOMIC_RELEASE); /* [session.state] */
     return FC_OK;
 }
 

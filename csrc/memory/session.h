@@ -12,8 +12,9 @@ fc_status fc_session_renew_stamp(fc_session *session);
 
 FC_MUST_USE static inline fc_status fc_session_stamp(fc_session *session, uint64_t *stamp)
 {
+    uint64_t counter_max = (UINT64_C(1) << FC_STAMP_COUNTER_BITS) - 1;
+    if (FC_UNLIKELY((session->stamp_next & counter_max) == counter_max)) FC_TRY(fc_session_renew_stamp(session));
     *stamp = session->stamp_next++;
-    if (FC_UNLIKELY((session->stamp_next & ((UINT64_C(1) << FC_STAMP_COUNTER_BITS) - 1)) == 0)) return fc_session_renew_stamp(session);
     return FC_OK;
 }
 
