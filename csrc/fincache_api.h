@@ -61,9 +61,9 @@ typedef struct fc_status_row {
 const fc_status_row *fc_status_at(uint32_t index);
 /* The row of a status; the row of FC_INTERNAL for a number that is not in the table. Never NULL. */
 const fc_status_row *fc_status_find(fc_status status);
-/* What the last failing call on this thread wants to add to the status's message (a path, an errno, the pid and tid that hold a
- * lock); "" when nothing. Valid until the next call on this thread. */
-const char *fc_error_detail(void);
+/* What the last failing call on this thread, which returned `status`, wants to add to the status's message (a path, an errno, the
+ * pid and tid that hold a lock); "" when nothing. Valid until the next call on this thread. */
+const char *fc_error_detail(fc_status status);
 /* "major.minor.patch" of the library. */
 const char *fc_version(void);
 

@@ -16,6 +16,7 @@ static const fc_status_row status_rows[] = {
 #define STATUS_COUNT (sizeof status_rows / sizeof status_rows[0])
 
 static __thread char detail_text[512];
+static __thread fc_status detail_status;
 
 const fc_status_row *fc_status_at(uint32_t index)
 {
@@ -29,9 +30,9 @@ const fc_status_row *fc_status_find(fc_status status)
     return &status_rows[STATUS_COUNT - 1];
 }
 
-const char *fc_error_detail(void)
+const char *fc_error_detail(fc_status status)
 {
-    return detail_text;
+    return status == detail_status ? detail_text : "";
 }
 
 const char *fc_version(void)
@@ -45,6 +46,7 @@ fc_status fc_fail(fc_status status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(detail_text, sizeof detail_text, format, arguments);
     va_end(arguments);
+    detail_status = status;
     return status;
 }
 
@@ -53,6 +55,7 @@ fc_status fc_fail_errno(fc_status status, const char *format, ...)
     int error = errno;
     va_list arguments;
     va_start(arguments, format);
+    detail_status = status;
     int length = vsnprintf(detail_text, sizeof detail_text, format, arguments);
     va_end(arguments);
     if (length >= 0 && (size_t)length < sizeof detail_text)

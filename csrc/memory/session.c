@@ -1,6 +1,6 @@
 /* session.c -- the registry of sessions.
  *
- * Opening      claim a slot: kernel lock on its byte, then identity by compare-and-swap. A slot whose session is dead is settled first.
+ * Opening      claim a slot: kernel lock on its byte, then identity by compare-and-swap. The dead in the slots before it are settled then.
  *              When every ordinary slot is taken, the opener takes one of FC_SLOTS_SPARE behind them for a moment, just to have an
  *              identity with which to settle the dead.
  * Spare slots  never hold blocks or locks, only settle locks; a spare slot whose owner died is therefore taken over directly by whoever
@@ -212,6 +212,16 @@ static fc_status claim_from_the_dead(fc_session *session, uint32_t *slot_index, 
     return status;
 }
 
+/* Settles the dead among the slots the opener walked past: a process that is started again after a kill -9 cleans up behind itself. */
+static void settle_passed(fc_session *session)
+{
+    for (uint32_t i = 0; i < session->slot_index; i++) {
+        const fc_slot *slot = fc_slot_at(session->cache, i);
+        uint64_t incarnation = fc_load_relaxed(&slot->incarnation);
+        if (fc_load_acquire(&slot->identity) != 0) (void)!fc_settle(session, i, incarnation); /* [slot.claim] */
+    }
+}
+
 static fc_status open_slot(fc_session *session)
 {
     fc_cache *cache = session->cache;
@@ -226,7 +236,9 @@ static fc_status open_slot(fc_session *session)
     fc_store_relaxed(&slot->opened_unix_ns, fc_clock_unix_ns());
     status = fc_session_renew_stamp(session);
     fc_store_relaxed(&slot->serial_first, session->stamp_next >> FC_STAMP_COUNTER_BITS);
-    return status;
+    FC_TRY(status);
+    settle_passed(session);
+    return FC_OK;
 }
 
 /* ------------------------------------------------------------------ public */
