@@ -27,7 +27,7 @@ void fc_count_redo_change(fc_session *session, uint64_t old_word, uint64_t new_w
     fc_db_count *count = &session->slot->db_counts[database];
     int current = fc_load_relaxed(&count->generation) == generation;
     fc_redo_add(session, &count->delta, (current ? fc_load_relaxed(&count->delta) : 0) + (uint64_t)change);
-    if (!current) fc_redo_add(session, &count->generation, generation);
+    if (!current) fc_redo_add(session, &count->generation, generation); /* [count.generation]: after its delta */
 }
 
 uint64_t fc_count_keys(const fc_cache *cache, uint32_t database)

@@ -247,7 +247,8 @@ static fc_status check_still_named(const fc_cache *cache)
     char path[PATH_BYTES];
     struct stat stat_buffer;
     FC_TRY(fc_segment_path(path, sizeof path, cache->name));
-    if (fc_load_acquire(&fc_header_of(cache)->retired) == 0 && stat(path, &stat_buffer) == 0 && stat_buffer.st_ino == cache->inode &&
+    if (fc_load_acquire(&fc_header_of(cache)->retired) == 0 && /* [segment.retired] */
+        stat(path, &stat_buffer) == 0 && stat_buffer.st_ino == cache->inode &&
         stat_buffer.st_dev == cache->device)
         return FC_OK;
     return fc_fail(FC_SEGMENT_RETIRED, "segment %s was unlinked", cache->name);

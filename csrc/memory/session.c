@@ -265,7 +265,8 @@ fc_status fc_session_open(fc_cache *cache, fc_session **session_out)
     fill(session, cache);
     fc_status status = FC_OK;
     if (!cache->read_only) {
-        if (fc_load_relaxed(&fc_header_of(cache)->retired) != 0) status = fc_fail(FC_SEGMENT_RETIRED, "segment %s", cache->name);
+        if (fc_load_acquire(&fc_header_of(cache)->retired) != 0) /* [segment.retired] */
+            status = fc_fail(FC_SEGMENT_RETIRED, "segment %s", cache->name);
         else status = open_slot(session);
     }
     if (status == FC_OK) status = list_session(cache, session);
