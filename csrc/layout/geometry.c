@@ -114,6 +114,10 @@ fc_status fc_geometry_plan(const fc_options *options, uint64_t block_bytes, fc_g
     geometry->keys_configured = options->keys != 0 ? options->keys : fitting + 1;
     if (geometry->keys_configured > geometry->size_bytes / index_bytes)
         return fc_fail(FC_SIZE_TOO_SMALL, "the index of %" PRIu64 " keys does not fit %" PRIu64 " bytes", geometry->keys_configured, geometry->size_bytes);
+    /* Who gives both numbers relies on them; one number alone is a guess, which may be wrong. */
+    if (options->keys != 0 && options->item_bytes != 0 && options->keys > fitting)
+        return fc_fail(FC_SIZE_TOO_SMALL, "%" PRIu64 " keys of %" PRIu64 " bytes need about %" PRIu64 " bytes", options->keys, options->item_bytes,
+                       fixed + options->keys * (block_bytes + block_bytes / 16 + index_bytes));
     geometry->home_count = geometry->keys_configured / KEYS_PER_HOME + 1;
     return fit_pages(geometry);
 }
