@@ -139,6 +139,7 @@ fc_status fc_cache_unlink(const char *name);
 /* Names of all segments of this host that the caller can see, by callback; a non-zero return stops. */
 fc_status fc_cache_list(int32_t (*visit)(void *context, const char *name), void *context);
 
+/* Reads /proc/self/smaps for huge_bytes: up to a millisecond in a process with many mappings. */
 fc_status fc_cache_describe(const fc_cache *cache, fc_cache_info *info);
 
 /* Changes what a full segment does, for everybody, at once. */
@@ -150,7 +151,8 @@ fc_status fc_cache_set_policy(fc_cache *cache, uint32_t policy);
  * Errors: FC_SESSIONS_FULL (all of sessions_max belong to living threads), FC_SEGMENT_RETIRED, FC_PERMISSION, FC_SYSTEM. */
 fc_status fc_session_open(fc_cache *cache, fc_session **session);
 
-/* Closes it: blocks go back, the slot is free. Closing NULL is allowed; closing twice is FC_CLOSED while the fc_cache lives.
+/* Closes it: blocks go back, the slot is free. Closing NULL is allowed; closing twice is FC_CLOSED while the fc_cache
+ * lives and fewer than 64 sessions were closed after it.
  * In a forked child it is FC_FORKED and touches nothing of the parent's. */
 fc_status fc_session_close(fc_session *session);
 

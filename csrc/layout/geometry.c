@@ -139,7 +139,7 @@ fc_status fc_geometry_check(const fc_geometry *geometry, uint64_t file_bytes)
         return fc_fail(FC_TRUNCATED_SEGMENT, "it has %" PRIu64 " bytes, its header says %" PRIu64, file_bytes, geometry->size_bytes);
     /* A right checksum over wrong numbers is possible for a hostile creator only; lay the regions out again and compare. */
     fc_geometry again = *geometry;
-    if (geometry->sessions_max > FC_SESSIONS_LIMIT || geometry->databases == 0 || geometry->databases > FC_DATABASES_MAX ||
+    if (geometry->sessions_max < SESSIONS_MIN || geometry->sessions_max > FC_SESSIONS_LIMIT || geometry->databases == 0 || geometry->databases > FC_DATABASES_MAX ||
         geometry->home_count == 0 || geometry->home_count > SEGMENT_BYTES_MAX / sizeof(fc_bucket) || geometry->page_count == 0 ||
         geometry->page_count > SEGMENT_BYTES_MAX / FC_PAGE_BYTES || geometry->page_bytes != FC_PAGE_BYTES ||
         geometry->value_bytes_max > FC_VALUE_BYTES_LIMIT || geometry->size_bytes > SEGMENT_BYTES_MAX ||

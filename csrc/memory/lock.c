@@ -50,8 +50,9 @@ fc_status fc_lock_wait(fc_session *session, uint32_t *word, uint64_t deadline_mo
             fc_spin_pause();
         }
         uint32_t owner = fc_load32_relaxed(word);
-        if (owner == 0 || fc_lock_settle_owner(session, word)) continue;
+        int settled = owner != 0 && fc_lock_settle_owner(session, word);
         if (fc_clock_mono_ns() >= deadline_mono_ns) return fc_lock_try_word(session, word) ? FC_OK : busy(session, owner);
+        if (owner == 0 || settled) continue;
         nanosleep(&(struct timespec){.tv_nsec = sleep_ns}, NULL);
         if (sleep_ns < SLEEP_NS_MAX) sleep_ns *= 2;
     }

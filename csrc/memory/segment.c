@@ -222,7 +222,7 @@ static fc_status open_named(const char *name, int read_only, int *file)
 {
     char path[PATH_BYTES];
     FC_TRY(fc_segment_path(path, sizeof path, name));
-    *file = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW);
+    *file = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO must not block us */
     if (*file >= 0) return FC_OK;
     if (errno == ENOENT) return fc_fail(FC_SEGMENT_MISSING, "segment %s", name);
     if (errno == EACCES || errno == EPERM) return fc_fail_errno(FC_PERMISSION, "open segment %s for %s", name, read_only ? "reading" : "writing");

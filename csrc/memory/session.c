@@ -24,7 +24,10 @@
 #include <unistd.h>
 
 #define TIMEOUT_NS_DEFAULT UINT64_C(100000000)
+#define TIMEOUT_NS_MAX (UINT64_MAX / 4)
 #define SESSION_MAP_BYTES 4096u
+/* Handles of closed sessions that still answer FC_CLOSED before their memory serves another. */
+#define CLOSED_KEPT 64u
 /* All magazines of all sessions together may hold a quarter of the arena, and one session's 256 KiB. */
 #define MAGAZINE_BYTES_MAX (UINT64_C(256) << 10)
 
@@ -87,21 +90,60 @@ static fc_session *map_session(void)
     return NULL;
 }
 
-static fc_status list_session(fc_cache *cache, fc_session *session)
+/* The page of the session that was closed longest ago, if CLOSED_KEPT were closed after it; NULL otherwise. */
+static fc_session *reuse_session(fc_cache *cache)
 {
+    fc_session_node *oldest = NULL;
+    uint64_t closed_count = __atomic_load_n(&cache->closed_count, __ATOMIC_RELAXED);
+    for (fc_session_node *node = __atomic_load_n(&cache->sessions, __ATOMIC_ACQUIRE); node != NULL; node = node->next) { /* [session.list] */
+        if (__atomic_load_n(&node->session->state, __ATOMIC_ACQUIRE) != FC_SESSION_CLOSED) continue; /* [session.state] */
+        uint64_t number = __atomic_load_n(&node->closed_number, __ATOMIC_RELAXED);
+        if (closed_count - number >= CLOSED_KEPT && (oldest == NULL || number < __atomic_load_n(&oldest->closed_number, __ATOMIC_RELAXED))) oldest = node;
+    }
+    uint32_t closed = FC_SESSION_CLOSED;
+    if (oldest == NULL || !__atomic_compare_exchange_n(&oldest->session->state, &closed, FC_SESSION_OPENING, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) /* [session.state] */
+        return NULL;
+    fc_session *session = oldest->session;
+    /* All but the state, which others look at; the thread is 0 already. */
+    memset((char *)session + offsetof(fc_session, base), 0, offsetof(fc_session, state) - offsetof(fc_session, base));
+    memset((char *)session + offsetof(fc_session, writing), 0, sizeof *session - offsetof(fc_session, writing));
+    session->node = oldest;
+    return session;
+}
+
+/* A page for a session, in the cache's list. */
+static fc_session *get_session(fc_cache *cache)
+{
+    fc_session *session = reuse_session(cache);
+    if (session != NULL) return session;
     fc_session_node *node = malloc(sizeof *node);
-    if (node == NULL) return fc_fail(FC_SYSTEM, "no memory for the list of sessions");
-    node->session = session;
-    node->next = __atomic_load_n(&cache->sessions, __ATOMIC_RELAXED);
+    session = map_session();
+    if (node == NULL || session == NULL) {
+        if (session != NULL) munmap(session, SESSION_MAP_BYTES);
+        free(node);
+        return NULL;
+    }
+    session->state = FC_SESSION_OPENING;
+    session->node = node;
+    *node = (fc_session_node){.session = session, .next = __atomic_load_n(&cache->sessions, __ATOMIC_RELAXED)};
     while (!__atomic_compare_exchange_n(&cache->sessions, &node->next, node, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {} /* [session.list] */
-    return FC_OK;
+    return session;
+}
+
+/* The page may be used again once CLOSED_KEPT others were closed; until then a second close finds it closed. */
+static void mark_closed(fc_session *session)
+{
+    uint64_t number = __atomic_fetch_add(&session->cache->closed_count, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&session->node->closed_number, number, __ATOMIC_RELAXED);
+    __atomic_store_n(&session->thread, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&session->state, FC_SESSION_CLOSED, __ATOMIC_RELEASE); /* [session.state] */
 }
 
 /* 1 if another thread of this process has the session open. */
 static int is_open_elsewhere(const fc_session *session)
 {
-    return __atomic_load_n(&session->state, __ATOMIC_ACQUIRE) == FC_SESSION_OPEN && /* [session.state] */
-           __atomic_load_n(&session->thread, __ATOMIC_RELAXED) != fc_thread_pointer();
+    uint32_t state = __atomic_load_n(&session->state, __ATOMIC_ACQUIRE); /* [session.state] */
+    return state == FC_SESSION_OPENING || (state == FC_SESSION_OPEN && __atomic_load_n(&session->thread, __ATOMIC_RELAXED) != fc_thread_pointer());
 }
 
 fc_status fc_session_close_all(fc_cache *cache)
@@ -260,7 +302,7 @@ static void fill(fc_session *session, fc_cache *cache)
 fc_status fc_session_open(fc_cache *cache, fc_session **session_out)
 {
     if (cache == NULL || session_out == NULL) return fc_fail(FC_INVALID_ARGUMENT, "NULL");
-    fc_session *session = map_session();
+    fc_session *session = get_session(cache);
     if (session == NULL) return fc_fail_errno(FC_SYSTEM, "no memory for a session");
     fill(session, cache);
     fc_status status = FC_OK;
@@ -269,10 +311,9 @@ fc_status fc_session_open(fc_cache *cache, fc_session **session_out)
             status = fc_fail(FC_SEGMENT_RETIRED, "segment %s", cache->name);
         else status = open_slot(session);
     }
-    if (status == FC_OK) status = list_session(cache, session);
     if (status != FC_OK) {
         if (session->lock_page != NULL) give_slot_up(session);
-        munmap(session, SESSION_MAP_BYTES);
+        mark_closed(session);
         return status;
     }
     __atomic_store_n(&session->thread, fc_thread_pointer(), __ATOMIC_RELAXED);
@@ -289,15 +330,14 @@ fc_status fc_session_close(fc_session *session)
     if (session->writing) return fc_fail(FC_REENTERED, "%s", "");
     forget_in_thread(session);
     if (session->slot != NULL) give_slot_up(session);
-    __atomic_store_n(&session->thread, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&session->state, FC_SESSION_CLOSED, __ATOMIC_RELEASE); /* [session.state] */
+    mark_closed(session);
     return FC_OK;
 }
 
 fc_status fc_session_set_timeout(fc_session *session, uint64_t timeout_ns)
 {
     FC_TRY(fc_session_enter_read(session));
-    session->timeout_ns = timeout_ns;
+    session->timeout_ns = timeout_ns < TIMEOUT_NS_MAX ? timeout_ns : TIMEOUT_NS_MAX; /* deadlines must not overflow */
     return FC_OK;
 }
 

@@ -81,6 +81,17 @@ static inline int fc_hit_holds(const fc_hit *hit)
     return FC_LIKELY(fc_load_relaxed(&hit->view.block->stamp) == hit->view.stamp);
 }
 
+/* 1 if what the hit shows is in its entry at this instant. A retired head keeps its stamp until it is reused, while the nodes of its
+ * chain may be gone already: so only a copy that failed *then* proves damage. The entry is looked at before the stamp: a head that came
+ * back to the same entry has another stamp. */
+static inline int fc_hit_is_current(const fc_session *session, const fc_hit *hit)
+{
+    fc_fence_acquire();
+    if (fc_load_acquire(hit->entry) != hit->word) return 0; /* [entry.publish] */
+    if ((hit->word & FC_ENTRY_MARK) != 0 && fc_multi_state_of(session, hit->word) != hit->state) return 0;
+    return fc_hit_holds(hit);
+}
+
 /* What a reader copies while the stamp is not proven yet: 1 done, 0 what it found contradicts itself. */
 typedef int (*fc_copier)(const fc_session *session, fc_hit *hit, void *context);
 
@@ -97,8 +108,11 @@ static inline __attribute__((always_inline)) fc_status fc_lookup_entry(fc_sessio
             int copied = matches && copy(session, hit, context);
             if (fc_hit_holds(hit)) {
                 if (FC_LIKELY(copied)) return FC_OK;
-                if (whole && !matches) return FC_MISS;
-                return fc_fail(FC_CORRUPT, "the value's lengths or its chain make no sense");
+                if (whole && !matches && (hit->view.flags & FC_BLOCK_CHAIN) == 0) return FC_MISS;
+                if (fc_hit_is_current(session, hit)) {
+                    if (whole && !matches) return FC_MISS;
+                    return fc_fail(FC_CORRUPT, "the value's lengths or its chain make no sense");
+                }
             }
         } else if (take == FC_TAKE_EMPTY) {
             return FC_MISS;

@@ -96,6 +96,7 @@ static fc_status lock_homes(fc_session *session, const multi_item *items, uint64
         uint64_t missing = try_homes(session, items, count);
         if (missing == count) return FC_OK;
         fc_multi_unlock(session);
+        if (deadline != 0 && fc_clock_mono_ns() >= deadline) return fc_fail(FC_BUSY, "%" PRIu64 " keys could not be locked together", count);
         if (deadline == 0) deadline = fc_clock_mono_ns() + session->timeout_ns;
         uint32_t *word = &((fc_bucket *)fc_at(session, items[missing].home_off))->owner;
         /* Wait for that one alone, let it go, and begin again: with all of them free it takes one pass. */
@@ -106,7 +107,6 @@ static fc_status lock_homes(fc_session *session, const multi_item *items, uint64
         fc_compiler_order();
         fc_store_relaxed(&session->slot->locks[FC_LOCK_HOME], 0);
         fc_compiler_order();
-        if (fc_clock_mono_ns() >= deadline) return fc_fail(FC_BUSY, "%" PRIu64 " keys could not be locked together", count);
     }
 }
 

@@ -76,7 +76,8 @@ void fc_publish(fc_session *session, fc_bucket *home, uint64_t *entry, uint64_t 
     if (old_word != 0 && kind != 0) fc_retire_redo_swap(session, kind, old_word & FC_ENTRY_REF_MASK, keep_chain);
     else if (old_word != 0) fc_retire_redo_block(session, old_word & FC_ENTRY_REF_MASK, keep_chain);
     else fc_retire_redo_take(session, kind);
-    if (fc_load_relaxed(&session->slot->pending) != 0) fc_redo_add(session, &session->slot->pending, 0);
+    /* The nodes in hand go with the new block; a removal (an eviction while they are being built) has nothing to do with them. */
+    if (new_word != 0 && fc_load_relaxed(&session->slot->pending) != 0) fc_redo_add(session, &session->slot->pending, 0);
     fc_count_redo_change(session, old_word, new_word);
     fc_redo_commit(session);
 }

@@ -35,6 +35,7 @@ static fc_status read_entry_key(fc_session *session, const uint64_t *entry, uint
         int wanted = whole && hit.view.database == database;
         int copied = wanted && fc_view_copy_payload(session, &hit.view, 0, copy->bytes, hit.view.key_bytes);
         if (!fc_hit_holds(&hit)) continue;
+        if ((!whole || (wanted && !copied)) && !fc_hit_is_current(session, &hit)) continue;
         if (!whole || (wanted && !copied)) return fc_fail(FC_CORRUPT, "a block's lengths or its chain make no sense");
         if (!wanted || !fc_view_is_alive(session, &hit.view)) return FC_MISS;
         copy->view = hit.view;

@@ -157,11 +157,7 @@ static fc_status build_nodes_first(fc_session *session, const fc_key *key, fc_va
     fc_shape shape;
     fc_block_shape(key->bytes, value->bytes, value->schema != 0, &shape);
     if (FC_LIKELY(shape.node_count == 0)) return FC_OK;
-    FC_TRY(fc_session_enter_write(session));
-    fc_status status = fc_block_build_nodes(session, key, value, &shape, fc_reclaim_take_page);
-    if (status != FC_OK) fc_retire_pending(session);
-    fc_session_leave_write(session);
-    return status;
+    return fc_block_build_nodes(session, key, value, &shape, fc_reclaim_take_page);
 }
 
 fc_status fc_set(fc_session *session, const fc_key *key, const void *data, uint64_t value_bytes, const fc_set_options *options, fc_set_result *result)
@@ -174,10 +170,12 @@ fc_status fc_set(fc_session *session, const fc_key *key, const void *data, uint6
     FC_TRY(fc_write_check_value(session, value_bytes));
     fc_value value = {.data = data, .bytes = value_bytes, .expires_unix_ns = options->expires_unix_ns, .type = FC_TYPE_STRING,
                       .schema = (options->flags & FC_SET_SCHEMA) != 0 ? options->schema : 0};
-    FC_TRY(build_nodes_first(session, key, &value));
-    fc_status status = fc_write_open(session, key, &write);
+    FC_TRY(fc_session_enter_write(session));
+    fc_status status = build_nodes_first(session, key, &value);
+    if (FC_LIKELY(status == FC_OK)) status = lock_and_find(session, key, &write);
     if (FC_UNLIKELY(status != FC_OK)) {
-        if (value.chain_stamp != 0) fc_retire_pending(session);
+        if (fc_load_relaxed(&session->slot->pending) != 0) fc_retire_pending(session);
+        fc_session_leave_write(session);
         return status;
     }
     status = set_locked(session, key, &write, &value, options, result != NULL ? result : &unwanted);
