@@ -1,0 +1,114 @@
+"""FinCache: a crash-safe shared-memory cache that trading processes attach to.
+
+    import fincache
+    cache = fincache.open("md", size="256MB")
+    cache.set("AAPL:last", 150.25, ex=1.5)
+    cache.get("AAPL:last")                    # b'150.25'
+
+Modules, each importing only what stands above it:
+
+    _errors      the exceptions               _reports    what is told about values and segments
+    _core        the C library (cffi)         _arguments  encoding, deadlines, patterns
+    _keyspace    commands on keys             client      class Cache
+    records      numpy records                segment     open, attach, unlink, segments
+
+numpy is imported by the first call of Cache.records, not by `import fincache`.
+"""
+
+from fincache import _core
+from fincache._errors import (
+    BufferTooSmall,
+    Busy,
+    Closed,
+    Contended,
+    CorruptSegment,
+    Exhausted,
+    FinCacheError,
+    ForeignSegment,
+    Forked,
+    IncrementOverflow,
+    InternalError,
+    InvalidArgument,
+    InvalidName,
+    InvalidType,
+    KeyTooLong,
+    LayoutNewer,
+    LayoutOlder,
+    MemoryLockRefused,
+    NoSpace,
+    NoSuchKey,
+    NotAFloat,
+    NotAnInteger,
+    OutOfMemory,
+    PermissionDenied,
+    ReadOnly,
+    Reentered,
+    SchemaMismatch,
+    SegmentExists,
+    SegmentMissing,
+    SegmentRetired,
+    SessionsFull,
+    SizeTooSmall,
+    SystemFailure,
+    TooManyKeys,
+    TruncatedSegment,
+    ValueTooLong,
+    WrongThread,
+    WrongType,
+)
+from fincache._reports import Entry, SegmentInfo, SessionInfo, Stats
+from fincache.client import Cache
+from fincache.segment import attach, open, segments, unlink  # noqa: A004 -- fincache.open, as gzip.open
+
+__version__ = _core.version()
+
+__all__ = [
+    "BufferTooSmall",
+    "Busy",
+    "Cache",
+    "Closed",
+    "Contended",
+    "CorruptSegment",
+    "Entry",
+    "Exhausted",
+    "FinCacheError",
+    "ForeignSegment",
+    "Forked",
+    "IncrementOverflow",
+    "InternalError",
+    "InvalidArgument",
+    "InvalidName",
+    "InvalidType",
+    "KeyTooLong",
+    "LayoutNewer",
+    "LayoutOlder",
+    "MemoryLockRefused",
+    "NoSpace",
+    "NoSuchKey",
+    "NotAFloat",
+    "NotAnInteger",
+    "OutOfMemory",
+    "PermissionDenied",
+    "ReadOnly",
+    "Reentered",
+    "SchemaMismatch",
+    "SegmentExists",
+    "SegmentInfo",
+    "SegmentMissing",
+    "SegmentRetired",
+    "SessionInfo",
+    "SessionsFull",
+    "SizeTooSmall",
+    "Stats",
+    "SystemFailure",
+    "TooManyKeys",
+    "TruncatedSegment",
+    "ValueTooLong",
+    "WrongThread",
+    "WrongType",
+    "__version__",
+    "attach",
+    "open",
+    "segments",
+    "unlink",
+]
