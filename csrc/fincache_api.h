@@ -25,6 +25,7 @@
  * CONVENTIONS
  *   Every fallible function returns an fc_status, FC_OK being 0. Out-parameters come last and are untouched on failure, except
  *   where a function says so. FC_MISS, FC_NOT_STORED and FC_VERSION_MISMATCH are answers, not failures.
+ *   With FC_BUFFER_SMALL, functions that copy a value, a key or a text set its length; nothing else is set or changed.
  *   Times are nanoseconds. *_unix_ns is wall-clock time since 1970 (CLOCK_REALTIME); 0 means "none".
  *   Bytes are bytes: keys and values may hold NUL, and may be empty.
  *   Costs are for 16-byte keys and 32-byte values with everything in L2.
@@ -208,7 +209,7 @@ typedef struct fc_entry {
     uint64_t age_ns;             /* now - written_unix_ns, 0 at least */
     uint64_t schema;             /* 0, or the id that fc_schema_register gave for the record's dtype */
     uint32_t type;               /* FC_TYPE_* */
-    uint32_t writer;             /* FC_WRITER_*: is the session that wrote it still alive? UNKNOWN: closed, or not to be told */
+    uint32_t writer_slot;        /* slot of the session that wrote it, for fc_entry_writer */
 } fc_entry;
 
 /* Copies the value. *value_bytes is its length. FC_BUFFER_SMALL: nothing was copied, *value_bytes says how much is needed.
@@ -217,6 +218,10 @@ fc_status fc_get(fc_session *session, const fc_key *key, void *buffer, uint64_t 
 
 /* The same, with metadata from the same instant. buffer may be NULL: then only the metadata, and no FC_BUFFER_SMALL. */
 fc_status fc_get_entry(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, fc_entry *entry);
+
+/* Is the session that wrote the entry still alive? *writer is FC_WRITER_*; UNKNOWN: it was closed in order, or that cannot be told.
+ * Asks the kernel: some 15 us, unless the caller wrote it. */
+fc_status fc_entry_writer(fc_session *session, const fc_entry *entry, uint32_t *writer);
 
 /* Bytes [first, last] as Redis GETRANGE counts them (negative: from the end), into a buffer of last-first+1 bytes at most. A
  * missing key is an empty range. */

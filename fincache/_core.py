@@ -409,7 +409,7 @@ class Attachment:
             _check(_lib.fc_cache_stats(self._handle.pointer, out))
         finally:
             self._handle.unpin(pin)
-        return Stats(**{field.name: getattr(out, field.name) for field in fields(Stats)})
+        return _unpack_stats(out)
 
     def sessions(self) -> list[SessionInfo]:
         """fc_session_list."""
@@ -593,14 +593,33 @@ class Session:
                 entry.value_bytes,
             ),
         )
-        found = None if status == _MISS else _unpack_entry(entry, value)
+        found = None if status == _MISS else _unpack_entry(entry, value, self._writer_of(entry))
         self._idle.append(call)
         return found
 
-    def entry_into(self, database: int, key: bytes, out: object, schema: int) -> Entry[None] | None:
+    def stats(self) -> Stats:
+        """fc_session_stats: the counters of this session alone."""
+        out = _ffi.new("fc_stats *")
+        _check(_lib.fc_session_stats(self._pointer, out))
+        return _unpack_stats(out)
+
+    def reap(self) -> int:
+        """fc_session_reap: settles every dead session, and says how many."""
+        settled = _ffi.new("uint32_t *")
+        _check(_lib.fc_session_reap(self._pointer, settled))
+        count: int = settled[0]
+        return count
+
+    def _writer_of(self, entry: Any) -> Writer:
+        """fc_entry_writer: asks the kernel, some 15 us."""
+        writer = _ffi.new("uint32_t *")
+        _check(_lib.fc_entry_writer(self._pointer, entry, writer))
+        return _WRITER_NAMES.get(writer[0], "unknown")
+
+    def entry_into(self, database: int, key: bytes, out: object, schema: int, with_writer: bool) -> Entry[None] | None:
         """fc_get_entry into a writable buffer, for a record of exactly its length and of `schema`.
 
-        Raises SchemaMismatch for anything else. What is in `out` after an exception or a miss is undefined.
+        Without with_writer the entry's writer is "unknown", and the kernel is not asked. Raises SchemaMismatch for anything else. What is in `out` after an exception or a miss is undefined.
         """
         call = self._prepare(database, key)
         entry = call.entry
@@ -616,7 +635,7 @@ class Session:
             present = self.schema_text(entry.schema) if entry.schema else None
             kind = "plain bytes" if present is None else present.decode()
             raise refusal("SCHEMA_MISMATCH", f"{key[:64]!r} holds {kind} ({entry.value_bytes} bytes)")
-        found = _unpack_entry(entry, None)
+        found = _unpack_entry(entry, None, self._writer_of(entry) if with_writer else "unknown")
         self._idle.append(call)
         return found
 
@@ -919,7 +938,11 @@ def _unpack_read(read: Any) -> bytes | None:
     raise _failure(read.status)
 
 
-def _unpack_entry(entry: Any, value: Any) -> Entry[Any]:
+def _unpack_stats(out: Any) -> Stats:
+    return Stats(**{field.name: getattr(out, field.name) for field in fields(Stats)})
+
+
+def _unpack_entry(entry: Any, value: Any, writer: Writer) -> Entry[Any]:
     expires: int | None = entry.expires_unix_ns or None
     now_unix_ns = entry.written_unix_ns + entry.age_ns
     return Entry(
@@ -929,5 +952,5 @@ def _unpack_entry(entry: Any, value: Any) -> Entry[Any]:
         ttl_ns=None if expires is None else max(0, expires - now_unix_ns),
         written_unix_ns=entry.written_unix_ns,
         expires_unix_ns=expires,
-        writer=_WRITER_NAMES.get(entry.writer, "unknown"),
+        writer=writer,
     )

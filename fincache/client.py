@@ -232,7 +232,7 @@ class Cache(KeyspaceCommands):
     def entry(self, name: Encodable) -> Entry[bytes] | None:
         """A value with its version, age, time to live and writer, all from one instant; None for a miss.
 
-        Raises what `get` raises. Never waits.
+        Raises what `get` raises. Never waits; asking the kernel whether the writer lives takes some 15 us.
         """
         session = self._session()
         return session.entry(self._database, encode(name))
@@ -453,6 +453,26 @@ class Cache(KeyspaceCommands):
         """Counters and memory of the whole segment, over all processes. Takes no lock."""
         self._require_open()
         return self._attachment.stats()
+
+    def session_stats(self) -> Stats:
+        """The counters of the calling thread's session since it was opened; the memory fields are those of the segment.
+
+        Read-only attachments count here and nowhere else: they cannot write their counts into the segment.
+        """
+        return self._session().stats()
+
+    def reap(self) -> int:
+        """Settles every session whose thread is dead: finishes or undoes its half-done write, frees its locks and its memory.
+
+        Nobody needs to call it, for whoever runs into a dead session does the same; it brings the memory back at once.
+
+        Returns:
+            How many were settled.
+
+        Raises:
+            ReadOnly, Closed.
+        """
+        return self._session().reap()
 
     def info(self) -> SegmentInfo:
         """Name, geometry, options and state of the segment, as the header says. Reads /proc/self/smaps, which may take 1 ms."""

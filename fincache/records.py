@@ -113,8 +113,8 @@ class Records(Generic[ScalarT]):
 
         Never waits (P1).
         """
-        entry = self.entry(key)
-        return None if entry is None else entry.value
+        raw = np.empty(self.dtype.itemsize, np.uint8)
+        return None if self._read(key, raw, with_writer=False) is None else raw.view(self.dtype)[0]
 
     def get_into(self, key: Encodable, out: NDArray[ScalarT]) -> bool:
         """Copies the record of a key into an array, without making an object for it.
@@ -135,7 +135,7 @@ class Records(Generic[ScalarT]):
             raise refusal("SCHEMA_MISMATCH", f"out is {out.dtype}, the records are {self.dtype}", "Use an array of `dtype`.")
         if out.size != 1 or not out.flags.c_contiguous or not out.flags.writeable:
             raise refusal("INVALID_ARGUMENT", "out has not one contiguous, writable element", "Use such as array[3:4].")
-        return self._read(key, out.reshape(1).view(np.uint8)) is not None
+        return self._read(key, out.reshape(1).view(np.uint8), with_writer=False) is not None
 
     def entry(self, key: Encodable) -> Entry[ScalarT] | None:
         """The record of a key with its version, age, time to live and writer, all from one instant; None for a miss.
@@ -143,7 +143,7 @@ class Records(Generic[ScalarT]):
         Raises what `get` raises.
         """
         raw = np.empty(self.dtype.itemsize, np.uint8)
-        found = self._read(key, raw)
+        found = self._read(key, raw, with_writer=True)
         if found is None:
             return None
         return Entry(
@@ -156,9 +156,9 @@ class Records(Generic[ScalarT]):
             writer=found.writer,
         )
 
-    def _read(self, key: Encodable, raw: NDArray[np.uint8]) -> Entry[None] | None:
+    def _read(self, key: Encodable, raw: NDArray[np.uint8], *, with_writer: bool) -> Entry[None] | None:
         session = self._cache._session()
-        return session.entry_into(self._cache.database, encode(key), raw, self._schema_of(session))
+        return session.entry_into(self._cache.database, encode(key), raw, self._schema_of(session), with_writer)
 
     def _schema_of(self, session: Session) -> int:
         if self._schema == 0:
@@ -166,6 +166,8 @@ class Records(Generic[ScalarT]):
         return self._schema
 
     def _pack(self, row: Row) -> bytes:
+        if type(row) is np.void and row.dtype == self.dtype:
+            return row.tobytes()
         if isinstance(row, (np.ndarray, np.void)) or (isinstance(row, np.generic) and self.dtype.names is not None):
             if row.dtype.newbyteorder("<") != self.dtype:
                 raise refusal("SCHEMA_MISMATCH", f"the row is {row.dtype}, the records are {self.dtype}")

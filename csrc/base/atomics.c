@@ -58,7 +58,7 @@ static void merge_word(uint64_t *word, unsigned shift, const unsigned char *sour
     fc_store_relaxed(word, (fc_load_relaxed(word) & ~mask) | (bits << shift));
 }
 
-void fc_copy_in(void *target, const void *source, uint64_t bytes)
+void fc_copy_in_slow(void *target, const void *source, uint64_t bytes)
 {
     const unsigned char *from = source;
     unsigned shift;

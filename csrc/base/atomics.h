@@ -98,6 +98,13 @@ static inline void fc_counter_add(uint64_t *counter, uint64_t by)
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
 }
 
+/* Pointers in private memory, between threads of one process. */
+static inline void *fc_load_pointer_acquire(void *const *pointer) { return __atomic_load_n(pointer, __ATOMIC_ACQUIRE); }
+static inline int fc_cas_pointer_release(void **pointer, void **expected, void *value)
+{
+    return __atomic_compare_exchange_n(pointer, expected, value, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 static inline void fc_fence_acquire(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 static inline void fc_fence_release(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
 
@@ -116,7 +123,23 @@ static inline void fc_spin_pause(void)
 /* Shared -> private. `source` need not be aligned; whole aligned words are read, never one that holds no byte of the range. */
 void fc_copy_out_slow(void *target, const void *source, uint64_t bytes);
 /* Private -> shared. Same; a word that the range covers in part keeps its other bytes, which must belong to the caller. */
-void fc_copy_in(void *target, const void *source, uint64_t bytes);
+void fc_copy_in_slow(void *target, const void *source, uint64_t bytes);
+
+/* Private -> shared for the common case of whole aligned words. */
+static inline void fc_copy_in(void *target, const void *source, uint64_t bytes)
+{
+    uint64_t *to = target;
+    const unsigned char *from = source;
+    if ((((uintptr_t)target | bytes) & 7) != 0) {
+        fc_copy_in_slow(target, source, bytes);
+        return;
+    }
+    for (; bytes >= 8; bytes -= 8, from += 8) {
+        uint64_t word;
+        memcpy(&word, from, 8);
+        fc_store_relaxed(to++, word);
+    }
+}
 
 /* Shared -> private for the common case of an 8-byte aligned source. */
 static inline void fc_copy_out(void *target, const void *source, uint64_t bytes)

@@ -18,8 +18,7 @@
 struct fc_cache {
     uint8_t *base;
     fc_geometry geometry;             /* validated at attach; never read again from shared memory */
-    struct fc_session_node *sessions; /* every session this process opened on the mapping, closed ones included; by CAS, for a
-                                         mutex that another thread holds at fork() would never be free in the child */
+    void *sessions;                   /* fc_session_node list of every session this process opened on the mapping; session_pool.h */
     uint64_t closed_count;            /* sessions closed so far */
     uint64_t device;                  /* of the object the mapping came from */
     uint64_t inode;
@@ -30,18 +29,13 @@ struct fc_cache {
     char name[FC_NAME_BYTES_MAX + 1];
 };
 
-/* In ordinary memory, so that a forked child still finds the pages of its parent's sessions. */
-typedef struct fc_session_node {
-    fc_session *session;
-    uint64_t closed_number;           /* order of closing, of those that are closed */
-    struct fc_session_node *next;
-} fc_session_node;
+typedef struct fc_session_node fc_session_node;
 
 /* OPENING: a closed session's page that is being used again. */
 enum { FC_SESSION_WIPED, FC_SESSION_OPEN, FC_SESSION_CLOSED, FC_SESSION_OPENING };
 
 struct fc_session {
-    uintptr_t thread;                 /* fc_thread_pointer of the owner; 0 when closed, and in a forked child */
+    uint64_t thread;                  /* fc_thread_pointer of the owner; 0 when closed, and in a forked child */
     uint8_t *base;
     fc_slot *slot;                    /* NULL when read-only */
     uint64_t *stats;
@@ -64,7 +58,7 @@ struct fc_session {
     uint64_t hint_cursor[FC_KIND_COUNT];  /* page where the next search for a block of the kind begins */
     fc_cache *cache;
     fc_session *next_of_thread;
-    fc_session_node *node;            /* its place in the cache's list */
+    fc_session_node *node;            /* its place in the pool */
     fc_session *settler;              /* set while somebody acts as this session after its death: who that is */
     void *lock_page;                  /* PROT_NONE mapping that carries the kernel lock on the slot's byte */
     uint64_t local_stats[FC_STAT_COUNT];  /* of a read-only session */

@@ -13,25 +13,19 @@
 #include "base/clock.h"
 #include "memory/liveness.h"
 #include "memory/page.h"
+#include "memory/session_pool.h"
 #include "memory/settle.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define TIMEOUT_NS_DEFAULT UINT64_C(100000000)
 #define TIMEOUT_NS_MAX (UINT64_MAX / 4)
-#define SESSION_MAP_BYTES 4096u
-/* Handles of closed sessions that still answer FC_CLOSED before their memory serves another. */
-#define CLOSED_KEPT 64u
 /* All magazines of all sessions together may hold a quarter of the arena, and one session's 256 KiB. */
 #define MAGAZINE_BYTES_MAX (UINT64_C(256) << 10)
-
-static_assert(sizeof(fc_session) <= SESSION_MAP_BYTES, "a session fits the page that fork empties");
 
 static pthread_key_t thread_key;
 static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
@@ -79,86 +73,22 @@ fc_status fc_session_refuse(const fc_session *session)
     return fc_fail(FC_WRONG_THREAD, "opened by another thread than %ld", (long)syscall(SYS_gettid));
 }
 
-/* ------------------------------------------------------------------ the process's list */
-
-static fc_session *map_session(void)
-{
-    void *page = mmap(NULL, SESSION_MAP_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) return NULL;
-    if (madvise(page, SESSION_MAP_BYTES, MADV_WIPEONFORK) == 0) return page;
-    munmap(page, SESSION_MAP_BYTES);
-    return NULL;
-}
-
-/* The page of the session that was closed longest ago, if CLOSED_KEPT were closed after it; NULL otherwise. */
-static fc_session *reuse_session(fc_cache *cache)
-{
-    fc_session_node *oldest = NULL;
-    uint64_t closed_count = __atomic_load_n(&cache->closed_count, __ATOMIC_RELAXED);
-    for (fc_session_node *node = __atomic_load_n(&cache->sessions, __ATOMIC_ACQUIRE); node != NULL; node = node->next) { /* [session.list] */
-        if (__atomic_load_n(&node->session->state, __ATOMIC_ACQUIRE) != FC_SESSION_CLOSED) continue; /* [session.state] */
-        uint64_t number = __atomic_load_n(&node->closed_number, __ATOMIC_RELAXED);
-        if (closed_count - number >= CLOSED_KEPT && (oldest == NULL || number < __atomic_load_n(&oldest->closed_number, __ATOMIC_RELAXED))) oldest = node;
-    }
-    uint32_t closed = FC_SESSION_CLOSED;
-    if (oldest == NULL || !__atomic_compare_exchange_n(&oldest->session->state, &closed, FC_SESSION_OPENING, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) /* [session.state] */
-        return NULL;
-    fc_session *session = oldest->session;
-    /* All but the state, which others look at; the thread is 0 already. */
-    memset((char *)session + offsetof(fc_session, base), 0, offsetof(fc_session, state) - offsetof(fc_session, base));
-    memset((char *)session + offsetof(fc_session, writing), 0, sizeof *session - offsetof(fc_session, writing));
-    session->node = oldest;
-    return session;
-}
-
-/* A page for a session, in the cache's list. */
-static fc_session *get_session(fc_cache *cache)
-{
-    fc_session *session = reuse_session(cache);
-    if (session != NULL) return session;
-    fc_session_node *node = malloc(sizeof *node);
-    session = map_session();
-    if (node == NULL || session == NULL) {
-        if (session != NULL) munmap(session, SESSION_MAP_BYTES);
-        free(node);
-        return NULL;
-    }
-    session->state = FC_SESSION_OPENING;
-    session->node = node;
-    *node = (fc_session_node){.session = session, .next = __atomic_load_n(&cache->sessions, __ATOMIC_RELAXED)};
-    while (!__atomic_compare_exchange_n(&cache->sessions, &node->next, node, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {} /* [session.list] */
-    return session;
-}
-
-/* The page may be used again once CLOSED_KEPT others were closed; until then a second close finds it closed. */
-static void mark_closed(fc_session *session)
-{
-    uint64_t number = __atomic_fetch_add(&session->cache->closed_count, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&session->node->closed_number, number, __ATOMIC_RELAXED);
-    __atomic_store_n(&session->thread, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&session->state, FC_SESSION_CLOSED, __ATOMIC_RELEASE); /* [session.state] */
-}
-
 /* 1 if another thread of this process has the session open. */
 static int is_open_elsewhere(const fc_session *session)
 {
-    uint32_t state = __atomic_load_n(&session->state, __ATOMIC_ACQUIRE); /* [session.state] */
-    return state == FC_SESSION_OPENING || (state == FC_SESSION_OPEN && __atomic_load_n(&session->thread, __ATOMIC_RELAXED) != fc_thread_pointer());
+    uint32_t state = fc_load32_acquire(&session->state); /* [session.state] */
+    return state == FC_SESSION_OPENING || (state == FC_SESSION_OPEN && fc_load_relaxed(&session->thread) != fc_thread_pointer());
 }
 
 fc_status fc_session_close_all(fc_cache *cache)
 {
-    fc_session_node *first = __atomic_load_n(&cache->sessions, __ATOMIC_ACQUIRE); /* [session.list] */
-    for (fc_session_node *node = first; node != NULL; node = node->next)
+    for (const fc_session_node *node = fc_session_pool_first(cache); node != NULL; node = node->next)
         if (is_open_elsewhere(node->session)) return fc_fail(FC_BUSY, "another thread has a session open on segment %s", cache->name);
-    for (fc_session_node *node = first, *next; node != NULL; node = next) {
-        next = node->next;
+    for (const fc_session_node *node = fc_session_pool_first(cache); node != NULL; node = node->next) {
         if (node->session->state == FC_SESSION_OPEN) (void)fc_session_close(node->session);
         else if (node->session->state == FC_SESSION_WIPED) forget_in_thread(node->session);
-        munmap(node->session, SESSION_MAP_BYTES);
-        free(node);
     }
-    cache->sessions = NULL;
+    fc_session_pool_drop(cache);
     return FC_OK;
 }
 
@@ -302,7 +232,7 @@ static void fill(fc_session *session, fc_cache *cache)
 fc_status fc_session_open(fc_cache *cache, fc_session **session_out)
 {
     if (cache == NULL || session_out == NULL) return fc_fail(FC_INVALID_ARGUMENT, "NULL");
-    fc_session *session = get_session(cache);
+    fc_session *session = fc_session_pool_get(cache);
     if (session == NULL) return fc_fail_errno(FC_SYSTEM, "no memory for a session");
     fill(session, cache);
     fc_status status = FC_OK;
@@ -313,11 +243,11 @@ fc_status fc_session_open(fc_cache *cache, fc_session **session_out)
     }
     if (status != FC_OK) {
         if (session->lock_page != NULL) give_slot_up(session);
-        mark_closed(session);
+        fc_session_pool_put(session);
         return status;
     }
-    __atomic_store_n(&session->thread, fc_thread_pointer(), __ATOMIC_RELAXED);
-    __atomic_store_n(&session->state, FC_SESSION_OPEN, __ATOMIC_RELEASE); /* [session.state] */
+    fc_store_relaxed(&session->thread, fc_thread_pointer());
+    fc_store32_release(&session->state, FC_SESSION_OPEN); /* [session.state] */
     remember_in_thread(session);
     *session_out = session;
     return FC_OK;
@@ -330,7 +260,7 @@ fc_status fc_session_close(fc_session *session)
     if (session->writing) return fc_fail(FC_REENTERED, "%s", "");
     forget_in_thread(session);
     if (session->slot != NULL) give_slot_up(session);
-    mark_closed(session);
+    fc_session_pool_put(session);
     return FC_OK;
 }
 

@@ -16,8 +16,7 @@ const uint32_t fc_class_bytes[FC_KIND_COUNT] = {
 
 static_assert(sizeof(fc_bucket) == 64, "the row of FC_KIND_BUCKETS");
 
-/* First class for each multiple of 8 up to 2048; filled by the compiler's constant folding would be unreadable, so by search. */
-uint32_t fc_class_for(uint64_t bytes)
+uint32_t fc_class_search(uint64_t bytes)
 {
     uint32_t low = 1, high = FC_CLASS_COUNT;
     while (low < high) {

@@ -105,9 +105,8 @@ fc_status fc_block_build_nodes(fc_session *session, const fc_key *key, fc_value 
 static void write_head(fc_session *session, fc_block *block, uint64_t hash, const fc_value *value, uint64_t written_unix_ns, uint32_t key_bytes,
                        uint32_t database, uint32_t flags, uint32_t kind)
 {
-    const fc_header *header = fc_header_of(session->cache);
-    uint64_t generation = fc_load_acquire(&header->flush_generations[database]) & FC_BLOCK_FLUSH_MASK; /* [flush.generation] */
-    uint64_t epoch = fc_load_seq_cst(&header->epoch);
+    uint64_t generation = value->flush_generation & FC_BLOCK_FLUSH_MASK;
+    uint64_t epoch = fc_load_seq_cst(&fc_header_of(session->cache)->epoch);
     fc_store_relaxed(&block->hash, hash);
     fc_store_relaxed(&block->expires_unix_ns, value->expires_unix_ns);
     fc_store_relaxed(&block->written_unix_ns, written_unix_ns);
@@ -152,7 +151,7 @@ fc_status fc_block_build_copy(fc_session *session, const fc_view *source, uint64
 {
     fc_ref ref;
     uint64_t stamp;
-    fc_value value = {.bytes = source->value_bytes, .expires_unix_ns = expires_unix_ns, .type = source->type};
+    fc_value value = {.bytes = source->value_bytes, .expires_unix_ns = expires_unix_ns, .type = source->type, .flush_generation = source->flush_generation};
     FC_TRY(fc_session_stamp(session, &stamp));
     fc_block *block = begin_block(session, kind, &ref);
     write_head(session, block, source->hash, &value, fc_load_relaxed(&source->block->written_unix_ns), source->key_bytes, source->database, source->flags, kind);

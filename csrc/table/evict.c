@@ -37,7 +37,7 @@ int fc_evict_entry(fc_session *session, fc_bucket *home, uint64_t *entry, uint64
     if (!fc_lock_try(session, FC_LOCK_VICTIM, &home->owner)) return 0;
     int removed = 0;
     /* The bucket may have been unlinked and given to another home since the entry was seen; a key of this home is in this home's chain. */
-    if (fc_load_relaxed(entry) == word && peek(session, word, &view) && fc_home_of(session, view.hash) == home) {
+    if (fc_load_acquire(entry) == word && peek(session, word, &view) && fc_home_of(session, view.hash) == home) {
         int flushed = fc_view_is_flushed(session, &view);
         int expired = !flushed && view.expires_unix_ns != 0 && fc_clock_is_past(view.expires_unix_ns);
         if (flushed || expired || !only_dead) {

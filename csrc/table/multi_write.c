@@ -22,6 +22,7 @@ typedef struct multi_item {
     const fc_key *key;
     const fc_write *write;     /* NULL: the key is locked, and that is all */
     uint64_t home_off;
+    uint64_t flush_generation; /* of the key's database, from before anything was decided */
     uint64_t position;         /* among the caller's keys: of equal keys the last one wins */
 } multi_item;
 
@@ -46,7 +47,8 @@ static int same_key(const fc_key *a, const fc_key *b)
 static uint64_t arrange(const fc_session *session, const fc_key *keys, const fc_write *writes, uint64_t count, multi_item *items)
 {
     uint64_t kept = 0;
-    for (uint64_t i = 0; i < count; i++) items[i] = (multi_item){&keys[i], &writes[i], fc_offset_of(session, fc_home_of(session, keys[i].hash)), i};
+    for (uint64_t i = 0; i < count; i++)
+        items[i] = (multi_item){.key = &keys[i], .write = &writes[i], .home_off = fc_offset_of(session, fc_home_of(session, keys[i].hash)), .position = i};
     qsort(items, count, sizeof *items, by_home_and_key);
     for (uint64_t i = 0; i < count; i++) {
         if (i + 1 < count && same_key(items[i].key, items[i + 1].key)) continue;
@@ -150,7 +152,8 @@ static fc_status build_item(fc_session *session, const multi_item *item, fc_mult
     fc_shape shape;
     uint64_t word;
     const fc_write *write = item->write;
-    fc_value value = {.data = write->value, .bytes = write->value_bytes, .expires_unix_ns = write->expires_unix_ns, .schema = write->schema, .type = FC_TYPE_STRING};
+    fc_value value = {.data = write->value, .bytes = write->value_bytes, .expires_unix_ns = write->expires_unix_ns, .schema = write->schema, .type = FC_TYPE_STRING,
+                      .flush_generation = item->flush_generation};
     fc_block_shape(item->key->bytes, value.bytes, value.schema != 0, &shape);
     if (shape.node_count > 0) FC_TRY(fc_block_build_nodes(session, item->key, &value, &shape, fc_reclaim_take_page));
     uint32_t kind = fc_class_for(shape.head_bytes);
@@ -210,8 +213,12 @@ typedef fc_status (*decider)(fc_session *session, multi_item *items, uint64_t co
 static fc_status prepare_and_commit(fc_session *session, multi_item *items, uint64_t count, uint32_t flags, decider decide, void *context)
 {
     FC_TRY(lock_homes(session, items, count));
+    for (uint64_t i = 0; i < count; i++) items[i].flush_generation = fc_flush_generation(session, items[i].key->database);
     if (decide != NULL) FC_TRY(decide(session, items, count, context));
     for (uint64_t i = 0; i < count; i++) FC_TRY(prepare_item(session, items, i, flags));
+    /* A flush that comes from here on flushes all of these values; one that came before would take some, or undo what was decided. */
+    for (uint64_t i = 0; i < count; i++)
+        if (items[i].flush_generation != fc_flush_generation(session, items[i].key->database)) return FC_CONTENDED;
     fc_multi_set_state(session, FC_MULTI_ACTIVE);
     mark_entries(session, items, count);
     fc_multi_set_state(session, FC_MULTI_COMMITTED);
@@ -230,10 +237,13 @@ static fc_status begin_descriptor(fc_session *session, const multi_item *items, 
 
 static fc_status commit_items(fc_session *session, multi_item *items, uint64_t count, uint32_t flags, decider decide, void *context)
 {
-    fc_status status = begin_descriptor(session, items, count);
-    if (status == FC_OK) status = prepare_and_commit(session, items, count, flags, decide, context);
-    fc_multi_finish(session);
-    if (fc_load_relaxed(&session->slot->pending) != 0) fc_retire_pending(session);
+    fc_status status;
+    do {
+        status = begin_descriptor(session, items, count);
+        if (status == FC_OK) status = prepare_and_commit(session, items, count, flags, decide, context);
+        fc_multi_finish(session);
+        if (fc_load_relaxed(&session->slot->pending) != 0) fc_retire_pending(session);
+    } while (status == FC_CONTENDED); /* only by a flush */
     trim_homes(session, items, count);
     if (session->garbage) fc_page_drain(session);
     if (status != FC_OK) return status;
@@ -280,6 +290,7 @@ static fc_status read_source(fc_session *session, multi_item *items, uint64_t co
     if (!source.alive) return FC_MISS;
     FC_TRY(fc_place_find(session, transfer->target, fc_home_of(session, transfer->target->hash), &target));
     if (transfer->only_if_absent && target.alive) return FC_NOT_STORED;
+    free(transfer->value);
     transfer->value = malloc(source.view.value_bytes + 1);
     if (transfer->value == NULL) return fc_fail(FC_SYSTEM, "no memory for %" PRIu64 " bytes", source.view.value_bytes);
     if (!fc_view_copy_value(session, &source.view, 0, transfer->value, source.view.value_bytes)) return fc_fail(FC_CORRUPT, "the chain of the value is broken");
@@ -292,11 +303,12 @@ static fc_status read_source(fc_session *session, multi_item *items, uint64_t co
 static fc_status move_value(fc_session *session, key_transfer *transfer)
 {
     const fc_write delete_source = {0};
-    multi_item items[2] = {
-        {transfer->target, NULL, fc_offset_of(session, fc_home_of(session, transfer->target->hash)), 0},
-        {transfer->source, transfer->keep_source ? NULL : &delete_source, fc_offset_of(session, fc_home_of(session, transfer->source->hash)), 1},
-    };
     FC_TRY(fc_session_enter_write(session));
+    multi_item items[2] = {
+        {.key = transfer->target, .home_off = fc_offset_of(session, fc_home_of(session, transfer->target->hash)), .position = 0},
+        {.key = transfer->source, .write = transfer->keep_source ? NULL : &delete_source,
+         .home_off = fc_offset_of(session, fc_home_of(session, transfer->source->hash)), .position = 1},
+    };
     qsort(items, 2, sizeof items[0], by_home_and_key);
     fc_status status = commit_items(session, items, 2, ANY_SCHEMA, read_source, transfer);
     free(transfer->value);

@@ -19,7 +19,7 @@ static int copy_nothing(const fc_session *session, fc_hit *hit, void *context)
     return 1;
 }
 
-static int copy_value(const fc_session *session, fc_hit *hit, void *context)
+static inline __attribute__((always_inline)) int copy_value(const fc_session *session, fc_hit *hit, void *context)
 {
     target *to = context;
     if (FC_UNLIKELY(hit->view.value_bytes > to->buffer_bytes)) return 1;
@@ -83,17 +83,6 @@ fc_status fc_get(fc_session *session, const fc_key *key, void *buffer, uint64_t 
     return FC_LIKELY(hit.view.value_bytes <= buffer_bytes) ? FC_OK : FC_BUFFER_SMALL;
 }
 
-/* Whether the session that wrote a value still holds its slot. Its stamps begin at serial_first; the slot's earlier ones were lower. */
-static uint32_t writer_state(const fc_session *session, const fc_view *view)
-{
-    if (view->writer_slot >= session->cache->geometry.sessions_max) return FC_WRITER_UNKNOWN;
-    const fc_slot *slot = fc_slot_at(session->cache, view->writer_slot);
-    uint64_t incarnation = fc_load_relaxed(&slot->incarnation);
-    if (fc_load_acquire(&slot->identity) == 0) return FC_WRITER_UNKNOWN; /* [slot.claim] */
-    if (view->stamp >> FC_STAMP_COUNTER_BITS < fc_load_relaxed(&slot->serial_first)) return FC_WRITER_UNKNOWN;
-    return fc_liveness_is_dead(session->cache, view->writer_slot, incarnation) ? FC_WRITER_DEAD : FC_WRITER_ALIVE;
-}
-
 fc_status fc_get_entry(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, fc_entry *entry)
 {
     fc_hit hit;
@@ -109,9 +98,25 @@ fc_status fc_get_entry(fc_session *session, const fc_key *key, void *buffer, uin
         .age_ns = now_unix_ns > hit.view.written_unix_ns ? now_unix_ns - hit.view.written_unix_ns : 0,
         .schema = to.schema,
         .type = hit.view.type,
-        .writer = writer_state(session, &hit.view),
+        .writer_slot = hit.view.writer_slot,
     };
     return buffer == NULL || hit.view.value_bytes <= buffer_bytes ? FC_OK : FC_BUFFER_SMALL;
+}
+
+/* A session's stamps begin at its slot's serial_first; those of the slot's earlier sessions were lower. */
+fc_status fc_entry_writer(fc_session *session, const fc_entry *entry, uint32_t *writer)
+{
+    FC_TRY(fc_session_enter_read(session));
+    if (entry == NULL || writer == NULL) return fc_fail(FC_INVALID_ARGUMENT, "NULL");
+    *writer = FC_WRITER_UNKNOWN;
+    if (entry->writer_slot >= session->cache->geometry.sessions_max) return FC_OK;
+    const fc_slot *slot = fc_slot_at(session->cache, entry->writer_slot);
+    uint64_t incarnation = fc_load_relaxed(&slot->incarnation);
+    if (fc_load_acquire(&slot->identity) == 0) return FC_OK; /* [slot.claim] */
+    if (entry->version >> FC_STAMP_COUNTER_BITS < fc_load_relaxed(&slot->serial_first)) return FC_OK;
+    int is_dead = entry->writer_slot != session->slot_index && fc_liveness_is_dead(session->cache, entry->writer_slot, incarnation);
+    *writer = is_dead ? FC_WRITER_DEAD : FC_WRITER_ALIVE;
+    return FC_OK;
 }
 
 fc_status fc_get_range(fc_session *session, const fc_key *key, int64_t first, int64_t last, void *buffer, uint64_t buffer_bytes, uint64_t *range_bytes)

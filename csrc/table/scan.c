@@ -14,6 +14,9 @@
 
 #include <stdlib.h>
 
+/* Homes that RANDOMKEY tries before it looks at all of them. */
+#define RANDOM_HOMES 256u
+
 /* A key's copy. */
 typedef struct key_copy {
     uint8_t *bytes;            /* FC_KEY_BYTES_MAX of them */
@@ -116,11 +119,16 @@ fc_status fc_random_key(fc_session *session, uint32_t database, void *buffer, ui
     if (copy.bytes == NULL) return fc_fail(FC_SYSTEM, "no memory for a key");
     if (session->random_state == 0) session->random_state = (uint32_t)fc_clock_mono_ns() | 1;
     key_choice choice = {.session = session, .buffer = buffer, .buffer_bytes = buffer_bytes};
-    uint64_t start = ((uint64_t)fc_random(session) * session->home_count) >> 32;
     uint64_t visited = 0;
     fc_status status = FC_OK;
-    for (uint64_t i = 0; i < session->home_count && visited == 0 && status == FC_OK; i++)
-        status = visit_home(session, (start + i) % session->home_count, database, &copy, &visited, choose, &choice);
+    for (uint32_t i = 0; i < RANDOM_HOMES && visited == 0 && status == FC_OK; i++) {
+        uint64_t home_index = ((uint64_t)fc_random(session) * session->home_count) >> 32;
+        status = visit_home(session, home_index, database, &copy, &visited, choose, &choice);
+    }
+    /* A sparse table: look at every key, so that each is as likely. */
+    int is_sparse = visited == 0;
+    for (uint64_t i = 0; is_sparse && i < session->home_count && status == FC_OK; i++)
+        status = visit_home(session, i, database, &copy, &visited, choose, &choice);
     free(copy.bytes);
     FC_TRY(status);
     if (visited == 0) return FC_MISS;

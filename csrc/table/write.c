@@ -73,6 +73,8 @@ fc_status fc_write_store(fc_session *session, const fc_key *key, fc_write_state 
     if (place->entry == NULL) FC_TRY(fc_place_make_room(session, place));
     uint32_t kind = fc_class_for(shape.head_bytes);
     FC_TRY(fc_reclaim_reserve(session, &kind));
+    /* What was decided on a value that lived must not outlive a flush that came since. */
+    value->flush_generation = place->alive ? place->view.flush_generation : fc_flush_generation(session, key->database);
     FC_TRY(fc_block_build(session, key, value, &shape, kind, &word));
     publish_new(session, key, place, word, kind, 0);
     return FC_OK;

@@ -182,8 +182,7 @@ class _Sweep:
 
 def _retries(cache: fincache.Cache) -> int:
     """Of this process alone: what a read-only session did is in no total of the segment."""
-    session_stats = getattr(cache, "session_stats", cache.stats)
-    return int(session_stats().read_retries)
+    return cache.session_stats().read_retries
 
 
 def _report(counts: ReaderCounts) -> None:
