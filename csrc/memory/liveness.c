@@ -147,11 +147,11 @@ static int is_dead_by_proc(const fc_slot *slot, uint64_t identity)
     return stat.state == 'Z' || stat.state == 'X' || (stat.flags & (PF_EXITING | PF_DUMPCORE)) != 0;
 }
 
-int fc_liveness_is_dead(const fc_cache *cache, uint32_t slot_index, uint64_t incarnation)
+int fc_liveness_has_died(const fc_cache *cache, uint32_t slot_index)
 {
     const fc_slot *slot = fc_slot_at(cache, slot_index);
     uint64_t identity = fc_load_acquire(&slot->identity); /* [slot.claim] */
-    if (identity == 0 || fc_load_relaxed(&slot->incarnation) != incarnation) return 1;
+    if (identity == 0) return 0;
     /* 0 until pid is written, and again before the slot is given up: pid and identity belong together while it is not 0. */
     uint64_t pid_namespace = fc_load_acquire(&slot->pid_namespace); /* [slot.namespace] */
     if (pid_namespace != 0 && pid_namespace == cache->pid_namespace && is_dead_by_proc(slot, identity)) return 1;

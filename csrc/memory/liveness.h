@@ -10,8 +10,9 @@ uint64_t fc_liveness_identity(void);
 /* Inode of the calling process's PID namespace; 0 if /proc cannot be read. */
 uint64_t fc_liveness_pid_namespace(void);
 
-/* 1 if the session that opened the slot with `incarnation` is dead for certain, or has left the slot. */
-int fc_liveness_is_dead(const fc_cache *cache, uint32_t slot_index, uint64_t incarnation);
+/* 1 if the session that is in the slot is dead for certain; 0 if it lives or the slot is free. Only while the slot cannot change hands
+ * (its settle lock is held) is that more than a hint: otherwise the answer may be about the session before the present one. */
+int fc_liveness_has_died(const fc_cache *cache, uint32_t slot_index);
 
 /* Takes the kernel lock on the slot's byte of the lock file and hangs it on a mapping. *lock_page is to be given to
  * fc_liveness_unlock. FC_BUSY: somebody else has it. */

@@ -44,7 +44,7 @@ int fc_multi_resolve(const fc_session *session, uint64_t mark, uint64_t *word, u
     const fc_multi_op *op = foreign_op(session, multi, index_of(mark));
     if (op == NULL) return 0;
     *word = fc_load_relaxed(status == FC_MULTI_COMMITTED ? &op->new_word : &op->old_word);
-    fc_fence_acquire();
+    fc_fence_acquire(); /* [multi.reuse] */
     return (*word & FC_ENTRY_MARK) == 0 && fc_load_relaxed(&multi->state) == *state;
 }
 
@@ -87,6 +87,7 @@ fc_status fc_multi_begin(fc_session *session, uint64_t count, fc_status (*take)(
     fc_store_relaxed(&multi->op_count, 0);
     fc_compiler_order();
     fc_multi_set_state(session, FC_MULTI_BUILDING);
+    fc_fence_release(); /* [multi.reuse]: who finds the ops rewritten finds the state changed */
     fc_fence_release(); /* [multi.commit]: a reader that sees an op change sees the state changed */
     return FC_OK;
 }
@@ -115,8 +116,9 @@ static void sweep(fc_session *session, int committed)
         uint64_t *entry = fc_at(session, entry_off);
         uint64_t word = fc_load_relaxed(entry);
         uint64_t tag_word = fc_load_relaxed(&op->new_word) != 0 ? fc_load_relaxed(&op->new_word) : fc_load_relaxed(&op->old_word);
-        if (word != fc_multi_mark(session, i, tag_word)) continue;
-        fc_store_release(entry, fc_load_relaxed(committed ? &op->new_word : &op->old_word)); /* [entry.publish] */
+        if (word == fc_multi_mark(session, i, tag_word))
+            fc_store_release(entry, fc_load_relaxed(committed ? &op->new_word : &op->old_word)); /* [entry.publish] */
+        /* Also where the entry is swept already: whoever swept it may have died before this store. One change too many is harmless. */
         uint64_t *version = &((fc_bucket *)fc_at(session, fc_load_relaxed(&op->home_off)))->version;
         fc_store_release(version, fc_load_relaxed(version) + 1); /* [bucket.version] */
     }

@@ -161,7 +161,7 @@ static void bind_slot(fc_session *session, uint32_t slot_index, void *lock_page)
 /* Leaves the slot. Blocks whose page somebody holds stay in it; without the kernel lock the next settler sees that we are gone. */
 static void give_slot_up(fc_session *session)
 {
-    (void)fc_settle_leave(session);
+    fc_settle_close(session);
     fc_liveness_unlock(session->lock_page);
     session->lock_page = NULL;
 }
@@ -292,13 +292,12 @@ fc_status fc_session_list(fc_cache *cache, int32_t (*visit)(void *context, const
     if (cache == NULL || visit == NULL) return fc_fail(FC_INVALID_ARGUMENT, "NULL");
     for (uint32_t i = 0; i < cache->geometry.sessions_max; i++) {
         const fc_slot *slot = fc_slot_at(cache, i);
-        uint64_t incarnation = fc_load_relaxed(&slot->incarnation);
         if (fc_load_acquire(&slot->identity) == 0) continue; /* [slot.claim] */
         fc_session_info info = {
             .slot = i,
             .pid = (int32_t)fc_load32_relaxed(&slot->pid),
             .tid = (int32_t)fc_load32_relaxed(&slot->tid),
-            .live = !fc_liveness_is_dead(cache, i, incarnation),
+            .live = !fc_liveness_has_died(cache, i),
             .opened_unix_ns = fc_load_relaxed(&slot->opened_unix_ns),
             .magazine_bytes = magazine_bytes(slot),
             .gets = fc_load_relaxed(&slot->stats[FC_STAT_GETS]) - fc_load_relaxed(&slot->stats_base[FC_STAT_GETS]),

@@ -4,7 +4,8 @@
  *              write   4 free its locks   5 bring its blocks back   6 give the slot up.
  * Invariants   S1: no lock of a dead session is freed before 2 and 3 are done. S2: from 2 on the settler acts *as the dead session*, in
  *              its slot, with its redo log and its owner word; so a settler that dies leaves the same state as a session that died, and
- *              the next settler begins again at 1. S3: a slot's incarnation changes before the slot becomes free.
+ *              the next settler begins again at 1. S3: a slot's incarnation changes before the slot becomes free. S4: a slot is cleared only under its settle lock, by its
+ *              settler or by its own session when that closes; so under the lock "dead?" has one meaning.
  * Rejected     taking over one lock and settling the rest later; settling the journal by asking the index; freeing locks before the
  *              journal is done: each leaks, frees twice or rolls over a newer value after one crash (tools/models/settle.pml).
  * Pairs        [settle.lock] release in settle_unlock <-> acquire in settle_try_lock; [slot.claim] release of identity <-> acquire by claimants
@@ -20,29 +21,43 @@
 #include "memory/page.h"
 #include "memory/retire.h"
 
+#include <time.h>
+
+/* A closing session waits so long for somebody who looks at its slot; then it leaves the slot to be settled. */
+#define CLOSE_ATTEMPTS 50u
+#define CLOSE_PAUSE_NS 100000
+
 static uint64_t settler_word(const fc_session *session)
 {
     return (session->slot_index + 1) | fc_load_relaxed(&session->slot->incarnation) << 16;
 }
 
-/* Takes the settle lock, also from a settler that died. */
-static int settle_try_lock(fc_session *session, fc_slot *slot)
+/* Is whoever holds the slot's settle lock gone? */
+static int settler_is_gone(const fc_session *session, uint32_t slot_index, uint64_t owner)
 {
-    uint64_t owner = fc_load_acquire(&slot->settle_owner); /* [settle.lock] */
-    if (owner != 0) {
-        uint32_t settler_index = (uint32_t)(owner & 0xFFFF) - 1;
-        if (settler_index >= fc_slot_count(session->cache)) return 0;
-        uint64_t incarnation = fc_load_relaxed(&fc_slot_at(session->cache, settler_index)->incarnation);
-        int same = (incarnation & (~UINT64_C(0) >> 16)) == owner >> 16;
-        if (settler_index == session->slot_index && same) return 0;
-        if (same && !fc_liveness_is_dead(session->cache, settler_index, incarnation)) return 0;
-    }
-    return fc_cas_acq_rel(&slot->settle_owner, &owner, settler_word(session)); /* [settle.lock] */
+    uint32_t settler_index = (uint32_t)(owner & 0xFFFF) - 1;
+    if (settler_index >= fc_slot_count(session->cache)) return 0;
+    const fc_slot *settler = fc_slot_at(session->cache, settler_index);
+    int same = (fc_load_relaxed(&settler->incarnation) & (~UINT64_C(0) >> 16)) == owner >> 16;
+    /* The slot's own session holds it while it closes, and changes its incarnation on the way. */
+    if (settler_index == slot_index) return fc_load_acquire(&settler->identity) == 0 || fc_liveness_has_died(session->cache, slot_index); /* [slot.claim] */
+    if (settler_index == session->slot_index && same) return 0;
+    return !same || fc_load_acquire(&settler->identity) == 0 || fc_liveness_has_died(session->cache, settler_index); /* [slot.claim] */
 }
 
-static void settle_unlock(fc_slot *slot)
+/* Takes the settle lock, also from a settler that died. */
+static int settle_try_lock(fc_session *session, uint32_t slot_index)
 {
-    fc_store_release(&slot->settle_owner, 0); /* [settle.lock] */
+    uint64_t *settle_owner = &fc_slot_at(session->cache, slot_index)->settle_owner;
+    uint64_t owner = fc_load_acquire(settle_owner); /* [settle.lock] */
+    if (owner != 0 && !settler_is_gone(session, slot_index, owner)) return 0;
+    return fc_cas_acq_rel(settle_owner, &owner, settler_word(session)); /* [settle.lock] */
+}
+
+/* Only if it is still ours: who was taken for gone must not free another's lock. */
+static void settle_unlock(fc_session *session, uint32_t slot_index, uint64_t owner)
+{
+    (void)fc_cas_acq_rel(&fc_slot_at(session->cache, slot_index)->settle_owner, &owner, 0); /* [settle.lock] */
 }
 
 void fc_settle_impersonate(fc_session *settler, uint32_t slot_index, fc_session *ghost)
@@ -69,7 +84,8 @@ static void free_lock(fc_session *ghost, uint32_t role)
     fc_lock_release(owner);
 }
 
-int fc_settle_leave(fc_session *session)
+/* Steps 5 and 6. 0 if blocks are left whose pages are locked by living sessions. */
+static int leave(fc_session *session)
 {
     fc_slot *slot = session->slot;
     fc_retire_pending(session);
@@ -78,6 +94,17 @@ int fc_settle_leave(fc_session *session)
     fc_store_release(&slot->incarnation, fc_load_relaxed(&slot->incarnation) + 1);
     fc_store_release(&slot->identity, 0); /* [slot.claim] */
     return 1;
+}
+
+void fc_settle_close(fc_session *session)
+{
+    uint64_t word = settler_word(session);
+    for (uint32_t attempt = 0; !settle_try_lock(session, session->slot_index); attempt++) {
+        if (attempt == CLOSE_ATTEMPTS) return;
+        nanosleep(&(struct timespec){.tv_nsec = CLOSE_PAUSE_NS}, NULL);
+    }
+    (void)leave(session);
+    settle_unlock(session, session->slot_index, word);
 }
 
 /* Steps 2 to 4: after them nobody waits for the dead session any more. */
@@ -95,23 +122,31 @@ static int release_everything(fc_session *ghost)
     return rolled;
 }
 
+/* 1 while the slot belongs to the session that opened it with `incarnation`. */
+static int is_occupied(const fc_slot *slot, uint64_t incarnation)
+{
+    return fc_load_acquire(&slot->identity) != 0 && fc_load_relaxed(&slot->incarnation) == incarnation; /* [slot.claim] */
+}
+
 fc_status fc_settle(fc_session *session, uint32_t slot_index, uint64_t incarnation)
 {
-    fc_slot *slot = fc_slot_at(session->cache, slot_index);
+    const fc_slot *slot = fc_slot_at(session->cache, slot_index);
     if (slot_index == session->slot_index) return FC_BUSY;
-    if (!fc_liveness_is_dead(session->cache, slot_index, incarnation)) return FC_BUSY;
-    if (fc_load_relaxed(&slot->incarnation) != incarnation) return FC_OK;
-    if (!settle_try_lock(session, slot)) return FC_BUSY;
-    if (fc_load_acquire(&slot->identity) != 0 && fc_load_relaxed(&slot->incarnation) == incarnation) { /* [slot.claim] */
+    if (!is_occupied(slot, incarnation)) return FC_OK;
+    if (!fc_liveness_has_died(session->cache, slot_index) || !settle_try_lock(session, slot_index)) return FC_BUSY;
+    /* From here on nobody clears the slot but us, so it cannot change hands between the question and the answer (S4). */
+    fc_status status = FC_OK;
+    if (is_occupied(slot, incarnation) && !fc_liveness_has_died(session->cache, slot_index)) status = FC_BUSY;
+    else if (is_occupied(slot, incarnation)) {
         fc_session ghost;
         fc_settle_impersonate(session, slot_index, &ghost);
         int rolled = release_everything(&ghost);
         fc_stat(session, FC_STAT_ROLLED_FORWARD, (uint64_t)rolled);
         /* What cannot be brought back yet stays in the slot for the next settler. */
-        fc_stat(session, FC_STAT_RECOVERIES, (uint64_t)fc_settle_leave(&ghost));
+        fc_stat(session, FC_STAT_RECOVERIES, (uint64_t)leave(&ghost));
     }
-    settle_unlock(slot);
-    return FC_OK;
+    settle_unlock(session, slot_index, settler_word(session));
+    return status;
 }
 
 uint32_t fc_settle_all(fc_session *session)

@@ -12,9 +12,9 @@ FC_MUST_USE fc_status fc_settle(fc_session *session, uint32_t slot_index, uint64
 /* Looks at every slot and settles the dead. Returns how many. */
 uint32_t fc_settle_all(fc_session *session);
 
-/* Brings a session's blocks back and gives its slot up: the last part of settling, and the whole of a clean close. 0 if blocks are
- * left whose pages are locked by living sessions; the slot then stays in use until somebody tries again. */
-int fc_settle_leave(fc_session *session);
+/* A clean close: brings the session's own blocks back and gives its slot up. Blocks whose pages living sessions have locked stay in the
+ * slot; the caller then lets the kernel lock go, and whoever looks next settles the rest. */
+void fc_settle_close(fc_session *session);
 
 /* A handle through which the caller acts as the session in the slot. */
 void fc_settle_impersonate(fc_session *settler, uint32_t slot_index, fc_session *ghost);

@@ -1,10 +1,10 @@
 /* cut.c -- several keys as they stood at one instant, without a lock (P5).
  *
  * Method        collect every key with what proves it; then look at every proof once more. A key that was found is proven by its entry
- *               word and its block's stamp: stamps are unique for ever, so both equal means the same value all the while. A key that was
+ *               word and its block's stamp: stamps are unique for ever, so both equal means the same value all the while; a mark is proven by its descriptor's state as well. A key that was
  *               missing is proven by the words of its chain and, since entries may come and go between two looks, by its home's version,
  *               read before the first look and after the second. Everything held at the moment between the two rounds.
- * Rejected      home versions alone: the entry is visible before its version changes (tools/models/multi.pml, CUT_BY_VERSION).
+ * Rejected      home versions alone: the entry is visible before its version changes (tools/models/multi.pml, CUT_BY_VERSIONS).
  * Bounds        CUT_RETRIES_MAX rounds, then FC_CONTENDED. Writers of neighbouring keys cost a retry only where a key is missing.
  */
 #include "table/lookup.h"

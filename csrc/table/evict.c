@@ -15,6 +15,7 @@
 #include "table/publish.h"
 
 #define SAMPLE_HOMES 16u
+#define SAMPLE_PAGES 16u
 #define SCORE_KIND 1024u
 #define SCORE_DEAD 512u
 
@@ -88,11 +89,23 @@ static void consider_home(fc_session *session, uint64_t home_index, uint32_t kin
     }
 }
 
+/* Homes of long values, found by their memory: a few huge values in a large index are in no sample of homes. */
+static void consider_nodes(fc_session *session, victim *best)
+{
+    for (uint32_t i = 0; i < SAMPLE_PAGES; i++) {
+        uint64_t page_index = ((uint64_t)fc_random(session) * session->cache->geometry.page_count) >> 32;
+        const fc_node *node = fc_at(session, fc_page_ref(session, page_index));
+        if (fc_page_kind(fc_load_relaxed(&fc_page_at(session, page_index)->kind_free)) != FC_KIND_PAGE || fc_load_relaxed(&node->stamp) == 0) continue;
+        consider_home(session, fc_home_index(session, fc_load_relaxed(&node->hash)), FC_KIND_PAGE, best);
+    }
+}
+
 int fc_evict_sample(fc_session *session, uint32_t kind)
 {
     victim best = {0};
     uint64_t start = ((uint64_t)fc_random(session) * session->home_count) >> 32;
     for (uint32_t i = 0; i < SAMPLE_HOMES; i++) consider_home(session, (start + i) % session->home_count, kind, &best);
+    if (best.score == 0 || (kind == FC_KIND_PAGE && best.score < SCORE_KIND)) consider_nodes(session, &best);
     if (best.score == 0 || !fc_evict_entry(session, best.home, best.entry, best.word, 0)) return 0;
     return best.score > SCORE_KIND ? 2 : 1;
 }

@@ -111,10 +111,9 @@ fc_status fc_entry_writer(fc_session *session, const fc_entry *entry, uint32_t *
     *writer = FC_WRITER_UNKNOWN;
     if (entry->writer_slot >= session->cache->geometry.sessions_max) return FC_OK;
     const fc_slot *slot = fc_slot_at(session->cache, entry->writer_slot);
-    uint64_t incarnation = fc_load_relaxed(&slot->incarnation);
     if (fc_load_acquire(&slot->identity) == 0) return FC_OK; /* [slot.claim] */
     if (entry->version >> FC_STAMP_COUNTER_BITS < fc_load_relaxed(&slot->serial_first)) return FC_OK;
-    int is_dead = entry->writer_slot != session->slot_index && fc_liveness_is_dead(session->cache, entry->writer_slot, incarnation);
+    int is_dead = entry->writer_slot != session->slot_index && fc_liveness_has_died(session->cache, entry->writer_slot);
     *writer = is_dead ? FC_WRITER_DEAD : FC_WRITER_ALIVE;
     return FC_OK;
 }
@@ -187,6 +186,7 @@ static void prefetch_blocks(const fc_session *session, const fc_key *keys, uint6
             if (word >> FC_ENTRY_TAG_SHIFT != tag || !fc_ref_is_block(session, ref)) continue;
             __builtin_prefetch(fc_at(session, ref));
             __builtin_prefetch(fc_at(session, ref + 64));
+            __builtin_prefetch(fc_at(session, ref + 96)); /* half of all blocks of 104 bytes touch a third line: 18 % */
         }
     }
 }

@@ -129,6 +129,7 @@ static int evict(fc_session *session, const demand *want)
         else {
             uint64_t page_index = sample_page(session);
             if (page_index < session->cache->geometry.page_count) (void)fc_evict_page(session, page_index, 0);
+            else outcome = fc_evict_sample(session, want->kind);
         }
         if (session->garbage) fc_page_drain(session);
         if (outcome != 2) other_kinds++;
@@ -144,7 +145,15 @@ typedef struct page_census {
     uint32_t sparsest_free[FC_KIND_COUNT];
 } page_census;
 
-static void take_census(const fc_session *session, page_census *census)
+static int is_among(const uint64_t *pages, uint32_t count, uint64_t page_index)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (pages[i] == page_index) return 1;
+    return 0;
+}
+
+/* Pages in `stuck` count, but are not chosen. */
+static void take_census(const fc_session *session, page_census *census, const uint64_t *stuck, uint32_t stuck_count)
 {
     *census = (page_census){0};
     for (uint64_t i = 0; i < session->cache->geometry.page_count; i++) {
@@ -152,7 +161,7 @@ static void take_census(const fc_session *session, page_census *census)
         uint32_t kind = fc_page_kind(kind_free), free_count = fc_page_free_count(kind_free);
         if (kind >= FC_KIND_COUNT) continue;
         census->free_count[kind] += free_count;
-        if (free_count <= census->sparsest_free[kind]) continue;
+        if (free_count <= census->sparsest_free[kind] || is_among(stuck, stuck_count, i)) continue;
         census->sparsest_free[kind] = free_count;
         census->sparsest[kind] = i;
     }
@@ -163,11 +172,13 @@ static int compact(fc_session *session, const demand *want)
 {
     (void)fc_page_flush_magazines(session);
     if (obtain(session, want)) return 1;
+    uint64_t stuck[COMPACT_ROUNDS];
+    uint32_t stuck_count = 0;
     for (uint32_t round = 0; round < COMPACT_ROUNDS; round++) {
         page_census census;
         uint32_t best = 0;
         uint64_t best_bytes = 0;
-        take_census(session, &census);
+        take_census(session, &census, stuck, stuck_count);
         for (uint32_t kind = 1; kind < FC_KIND_PAGE; kind++) {
             uint64_t elsewhere = census.free_count[kind] - census.sparsest_free[kind];
             uint64_t bytes = census.free_count[kind] * fc_class_bytes[kind];
@@ -176,9 +187,9 @@ static int compact(fc_session *session, const demand *want)
             best_bytes = bytes;
         }
         if (best == 0) return 0;
-        int emptied = fc_evict_page(session, census.sparsest[best], 1);
+        /* A page stays when it holds a block of a home that is locked (the caller's own, for one) or of somebody's magazine. */
+        if (!fc_evict_page(session, census.sparsest[best], 1)) stuck[stuck_count++] = census.sparsest[best];
         if (obtain(session, want)) return 1;
-        if (!emptied) return 0;
     }
     return 0;
 }
@@ -203,7 +214,11 @@ static fc_status satisfy(fc_session *session, const demand *want)
     if (sweep_flushed(session, want) || reap(session, want)) return FC_OK;
     int evicts = fc_load_relaxed(&fc_header_of(session->cache)->policy) != FC_POLICY_NOEVICTION;
     if (evicts ? evict(session, want) : sweep_expired(session, want)) return FC_OK;
-    return compact(session, want) ? FC_OK : FC_OUT_OF_MEMORY;
+    if (compact(session, want)) return FC_OK;
+    /* An eviction that frees nothing has met locks. Their owners may have died since somebody last looked, however short ago. */
+    if (!evicts) return FC_OUT_OF_MEMORY;
+    (void)fc_settle_all(session);
+    return obtain(session, want) || evict(session, want) ? FC_OK : FC_OUT_OF_MEMORY;
 }
 
 static fc_status out_of_memory(fc_session *session, uint64_t bytes)

@@ -6,6 +6,8 @@
  */
 #include "table/write.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -89,9 +91,10 @@ static int format_float(long double value, char *text, uint64_t text_bytes)
 static int parse_float(const char *text, uint64_t bytes, long double *value)
 {
     char *end;
-    if (bytes == 0 || text[0] == ' ' || strlen(text) != bytes) return 0;
+    if (bytes == 0 || isspace((unsigned char)text[0]) || strlen(text) != bytes) return 0;
+    errno = 0;
     *value = strtold(text, &end);
-    return *end == '\0' && isfinite(*value);
+    return *end == '\0' && isfinite(*value) && (errno != ERANGE || *value != 0);
 }
 
 static fc_status increment_float_locked(fc_session *session, const fc_key *key, fc_write_state *write, long double delta, char *text, uint64_t text_bytes)
