@@ -4,7 +4,8 @@
  *   homes   n / 4. With 4 entries expected in a bucket of 6, 11 % of the homes need an extension (Poisson), 0.11 * 64 / 4 = 1.8 bytes a key
  *   index   (64 + 8) / 4 = 18 bytes a key
  *   pages   what is left, 32 KiB + a descriptor of 128 bytes + 2 bits for each of 46 kinds
- * If `keys` is not given, it follows from item_bytes: so many keys that index, blocks and 6 % of slack fill the segment.
+ * If `keys` is not given, it follows from item_bytes: so many keys that index and blocks fill the segment. The 5 % between the promised
+ * 95 % and all of them are the slack for what sessions hold in magazines and for begun pages.
  */
 #include "layout/geometry.h"
 
@@ -63,6 +64,14 @@ static fc_status fit_pages(fc_geometry *geometry)
     return FC_OK;
 }
 
+/* What a block takes of its page, descriptor and hints included. Blocks beyond a page are chains: whole pages and a head. */
+static uint64_t block_share(uint64_t block_bytes)
+{
+    uint64_t page_bytes = FC_PAGE_BYTES + sizeof(fc_page) + 16;
+    uint64_t blocks = FC_PAGE_BYTES / block_bytes;
+    return blocks > 0 ? (page_bytes + blocks - 1) / blocks : (block_bytes + FC_PAGE_BYTES - 1) / FC_PAGE_BYTES * page_bytes;
+}
+
 static uint32_t sessions_for(uint64_t size_bytes)
 {
     uint64_t sessions = size_bytes / SEGMENT_BYTES_PER_SESSION;
@@ -110,14 +119,15 @@ fc_status fc_geometry_plan(const fc_options *options, uint64_t block_bytes, fc_g
     if (fixed + 4 * FC_PAGE_BYTES > geometry->size_bytes)
         return fc_fail(FC_SIZE_TOO_SMALL, "%u sessions alone need %" PRIu64 " of %" PRIu64 " bytes", geometry->sessions_max, fixed, geometry->size_bytes);
     uint64_t index_bytes = (sizeof(fc_bucket) + FC_MARK_BYTES) / KEYS_PER_HOME + 2;
-    uint64_t fitting = (geometry->size_bytes - fixed) / (block_bytes + block_bytes / 16 + index_bytes);
+    uint64_t key_bytes_all_in = index_bytes + block_share(block_bytes);
+    uint64_t fitting = (geometry->size_bytes - fixed) / key_bytes_all_in;
     geometry->keys_configured = options->keys != 0 ? options->keys : fitting + 1;
     if (geometry->keys_configured > geometry->size_bytes / index_bytes)
         return fc_fail(FC_SIZE_TOO_SMALL, "the index of %" PRIu64 " keys does not fit %" PRIu64 " bytes", geometry->keys_configured, geometry->size_bytes);
     /* Who gives both numbers relies on them; one number alone is a guess, which may be wrong. */
     if (options->keys != 0 && options->item_bytes != 0 && options->keys > fitting)
         return fc_fail(FC_SIZE_TOO_SMALL, "%" PRIu64 " keys of %" PRIu64 " bytes need about %" PRIu64 " bytes", options->keys, options->item_bytes,
-                       fixed + options->keys * (block_bytes + block_bytes / 16 + index_bytes));
+                       fixed + options->keys * key_bytes_all_in);
     geometry->home_count = geometry->keys_configured / KEYS_PER_HOME + 1;
     return fit_pages(geometry);
 }
