@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/atomics.h"
 #include "base/status.h"
+#include "base/tick_clock.h"
 #include "layout/layout.h"
 #include "memory/size_class.h"
 #include "memory/stat.h"
@@ -53,6 +54,7 @@ struct fc_session {
     uint32_t redo_count;              /* of the redo log under construction */
     uint32_t random_state;
     uint64_t timeout_ns;
+    fc_tick_clock tick_clock;         /* for the write times of blocks */
     uint64_t inserts_left;            /* new keys until the access clock moves on */
     uint8_t magazine_refs[FC_KIND_COUNT]; /* how many blocks of each kind the session may keep */
     uint64_t hint_cursor[FC_KIND_COUNT];  /* page where the next search for a block of the kind begins */

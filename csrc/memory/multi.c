@@ -88,7 +88,6 @@ fc_status fc_multi_begin(fc_session *session, uint64_t count, fc_status (*take)(
     fc_compiler_order();
     fc_multi_set_state(session, FC_MULTI_BUILDING);
     fc_fence_release(); /* [multi.reuse]: who finds the ops rewritten finds the state changed */
-    fc_fence_release(); /* [multi.commit]: a reader that sees an op change sees the state changed */
     return FC_OK;
 }
 

@@ -3,7 +3,7 @@
  * Finding a page   hints[kind] is two levels of bits: a top bit for each word below, a word bit for each page that has free blocks of
  *                  the kind. A session searches from where it found the last one, so that sessions spread over pages.
  * Clearing a top   clear it, look at the word again, set it again if somebody set a bit meanwhile. A death between the two leaves a
- *                  page lock, and the settler repeats fc_page_set_hints.
+ *                  page lock, and the settler looks at the tops of all kinds: which one it was the page itself does not tell any more.
  */
 #include "memory/page.h"
 
@@ -36,19 +36,32 @@ static void set_hint(const fc_cache *cache, uint32_t kind, uint64_t page_index, 
         return;
     }
     if ((fc_load_relaxed(&words[word_index]) & bit) != 0) fc_fetch_and(&words[word_index], ~bit);
-    if (fc_load_seq_cst(&words[word_index]) != 0) return;
-    fc_fetch_and(&tops[word_index / 64], ~top_bit);
-    if (fc_load_seq_cst(&words[word_index]) != 0) fc_fetch_or(&tops[word_index / 64], top_bit);
+    int is_top_set = (fc_load_seq_cst(&tops[word_index / 64]) & top_bit) != 0;
+    if (is_top_set && fc_load_seq_cst(&words[word_index]) == 0) {
+        fc_fetch_and(&tops[word_index / 64], ~top_bit);
+        is_top_set = 0;
+    }
+    if (!is_top_set && fc_load_seq_cst(&words[word_index]) != 0) fc_fetch_or(&tops[word_index / 64], top_bit);
+}
+
+static int has_free(const fc_session *session, uint64_t page_index, uint32_t kind)
+{
+    uint64_t kind_free = fc_load_relaxed(&fc_page_at(session, page_index)->kind_free);
+    return kind == fc_page_kind(kind_free) && (kind == FC_KIND_FREE || fc_page_free_count(kind_free) > 0);
 }
 
 void fc_page_set_hints(const fc_session *session, uint64_t page_index)
 {
-    uint64_t kind_free = fc_load_relaxed(&fc_page_at(session, page_index)->kind_free);
     for (uint32_t kind = 0; kind < FC_KIND_COUNT; kind++) {
-        int is_set = kind == fc_page_kind(kind_free) && (kind == FC_KIND_FREE || fc_page_free_count(kind_free) > 0);
+        int is_set = has_free(session, page_index, kind);
         uint64_t word = fc_load_relaxed(&hint_words(session->cache, kind)[page_index / 64]);
         if (is_set || (word >> (page_index % 64) & 1) != 0) set_hint(session->cache, kind, page_index, is_set);
     }
+}
+
+void fc_page_repair_hints(const fc_session *session, uint64_t page_index)
+{
+    for (uint32_t kind = 0; kind < FC_KIND_COUNT; kind++) set_hint(session->cache, kind, page_index, has_free(session, page_index, kind));
 }
 
 /* The next word with a bit set in [from, to) of `words`; `to` if none. */

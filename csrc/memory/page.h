@@ -48,7 +48,10 @@ void fc_page_redo_free(fc_session *session, fc_ref ref);
 /* Frees a page that holds no block any more and whose lock the session holds, through the redo log. */
 void fc_page_release_if_empty(fc_session *session, uint64_t page_index);
 
-/* Sets the hint bits of a page right; the caller holds its lock, or settles a session that does. */
+/* Sets the hint bits of a page right; the caller holds its lock. */
 void fc_page_set_hints(const fc_session *session, uint64_t page_index);
+
+/* The same for the settler of a session that held the lock, and may have died in the middle of fc_page_set_hints. */
+void fc_page_repair_hints(const fc_session *session, uint64_t page_index);
 
 #endif

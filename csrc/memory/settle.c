@@ -80,7 +80,7 @@ static void free_lock(fc_session *ghost, uint32_t role)
     uint32_t *owner = fc_at(ghost, offset);
     if (offset == 0 || fc_load32_relaxed(owner) != ghost->owner_word) return;
     if (role == FC_LOCK_PAGE || role == FC_LOCK_EVACUATED) /* A3 of page.h */
-        fc_page_set_hints(ghost, (offset - ghost->cache->geometry.pages_off) / sizeof(fc_page));
+        fc_page_repair_hints(ghost, (offset - ghost->cache->geometry.pages_off) / sizeof(fc_page));
     fc_lock_release(owner);
 }
 

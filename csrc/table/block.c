@@ -134,7 +134,7 @@ fc_status fc_block_build(fc_session *session, const fc_key *key, const fc_value 
     uint64_t stamp;
     FC_TRY(fc_session_stamp(session, &stamp));
     fc_block *block = begin_block(session, kind, &ref);
-    write_head(session, block, key->hash, value, fc_clock_unix_ns(), key->bytes, key->database, shape->flags, kind);
+    write_head(session, block, key->hash, value, fc_tick_clock_unix_ns(&session->tick_clock), key->bytes, key->database, shape->flags, kind);
     uint64_t *extra = (uint64_t *)(block + 1);
     if ((shape->flags & FC_BLOCK_SCHEMA) != 0) fc_store_relaxed(extra++, value->schema);
     if ((shape->flags & FC_BLOCK_CHAIN) != 0) {
