@@ -36,6 +36,12 @@ static fc_status busy(fc_session *session, uint32_t owner)
     fc_stat(session, FC_STAT_BUSY, 1);
     if (!find_owner(session->cache, owner, &slot_index, &incarnation)) return fc_fail(FC_BUSY, "the owner changed at the deadline");
     const fc_slot *slot = fc_slot_at(session->cache, slot_index);
+    uint32_t settler_index = (uint32_t)(fc_load_relaxed(&slot->settle_owner) & 0xFFFF) - 1; /* a hint: it may change as we look */
+    if (settler_index < fc_slot_count(session->cache) && settler_index != session->slot_index) {
+        const fc_slot *settler = fc_slot_at(session->cache, settler_index);
+        return fc_fail(FC_BUSY, "held by pid %u, tid %u, which is dead and being settled by pid %u, tid %u", fc_load32_relaxed(&slot->pid),
+                       fc_load32_relaxed(&slot->tid), fc_load32_relaxed(&settler->pid), fc_load32_relaxed(&settler->tid));
+    }
     return fc_fail(FC_BUSY, "held by pid %u, tid %u", fc_load32_relaxed(&slot->pid), fc_load32_relaxed(&slot->tid));
 }
 

@@ -6,7 +6,7 @@
 #include "memory/page.h"
 #include "memory/settle.h"
 #include "table/evict.h"
-#include "table/lookup.h"
+#include "table/publish.h"
 
 #include <inttypes.h>
 
@@ -33,6 +33,14 @@ static int obtain(fc_session *session, const demand *want)
 
 /* ------------------------------------------------------------------ dead values */
 
+/* A death between linking an extension bucket and filling it leaves an empty one at the end. */
+static void trim(fc_session *session, fc_bucket *home)
+{
+    if (fc_load32_relaxed(&home->link) == 0 || !fc_lock_try(session, FC_LOCK_VICTIM, &home->owner)) return;
+    fc_chain_trim(session, home);
+    fc_lock_release(&home->owner);
+}
+
 static uint64_t sweep_home(fc_session *session, uint64_t home_index)
 {
     fc_bucket *home = &session->homes[home_index];
@@ -51,6 +59,7 @@ static uint64_t sweep_home(fc_session *session, uint64_t home_index)
         }
         bucket = next;
     }
+    trim(session, home);
     return removed;
 }
 
@@ -215,10 +224,9 @@ static fc_status satisfy(fc_session *session, const demand *want)
     int evicts = fc_load_relaxed(&fc_header_of(session->cache)->policy) != FC_POLICY_NOEVICTION;
     if (evicts ? evict(session, want) : sweep_expired(session, want)) return FC_OK;
     if (compact(session, want)) return FC_OK;
-    /* An eviction that frees nothing has met locks. Their owners may have died since somebody last looked, however short ago. */
-    if (!evicts) return FC_OUT_OF_MEMORY;
-    (void)fc_settle_all(session);
-    return obtain(session, want) || evict(session, want) ? FC_OK : FC_OUT_OF_MEMORY;
+    /* Whoever holds locks or blocks may have died since somebody last looked, however short ago. */
+    if (fc_settle_all(session) == 0) return FC_OUT_OF_MEMORY;
+    return obtain(session, want) || (evicts ? evict(session, want) : compact(session, want)) ? FC_OK : FC_OUT_OF_MEMORY;
 }
 
 static fc_status out_of_memory(fc_session *session, uint64_t bytes)
