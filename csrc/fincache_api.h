@@ -326,7 +326,8 @@ typedef struct fc_write {
 
 #define FC_SET_MANY_NX 1         /* all or none: only if every key is missing (MSETNX) */
 /* Sets (or deletes) all keys at one instant: every reader sees all of it or nothing, also when the caller is killed in the middle.
- * A key named twice gets its last value. FC_TOO_MANY_KEYS above FC_MULTI_KEYS_MAX. FC_NOT_STORED with FC_SET_MANY_NX. */
+ * A key named twice gets its last value. FC_TOO_MANY_KEYS above FC_MULTI_KEYS_MAX. FC_NOT_STORED with FC_SET_MANY_NX. FC_BUSY.
+ * FC_CONTENDED when flushes came in between again and again. */
 fc_status fc_set_many(fc_session *session, const fc_key *keys, const fc_write *writes, uint64_t count, uint32_t flags);
 
 /* Empties one database at once (O(1)); memory comes back in the background. */

@@ -9,7 +9,7 @@
 
 #define SPINS 256
 #define SLEEP_NS_MIN 20000
-#define SLEEP_NS_MAX 1000000
+#define SLEEP_NS_MAX 200000
 
 /* Slot and incarnation behind an owner word. 0 if the word names no session that is there. */
 static int find_owner(const fc_cache *cache, uint32_t owner, uint32_t *slot_index, uint64_t *incarnation)

@@ -16,6 +16,8 @@
 
 /* Beside the public flags: a record may be replaced by one of another dtype. */
 #define ANY_SCHEMA 256u
+/* Attempts that a flush in the middle may cost. */
+#define FLUSH_RETRIES_MAX 1000u
 
 /* One key of the write, in the order of the descriptor. */
 typedef struct multi_item {
@@ -237,13 +239,14 @@ static fc_status begin_descriptor(fc_session *session, const multi_item *items, 
 
 static fc_status commit_items(fc_session *session, multi_item *items, uint64_t count, uint32_t flags, decider decide, void *context)
 {
-    fc_status status;
-    do {
+    fc_status status = FC_CONTENDED;
+    for (uint32_t attempt = 0; status == FC_CONTENDED && attempt < FLUSH_RETRIES_MAX; attempt++) {
         status = begin_descriptor(session, items, count);
         if (status == FC_OK) status = prepare_and_commit(session, items, count, flags, decide, context);
         fc_multi_finish(session);
         if (fc_load_relaxed(&session->slot->pending) != 0) fc_retire_pending(session);
-    } while (status == FC_CONTENDED); /* only by a flush */
+    }
+    if (status == FC_CONTENDED) status = fc_fail(FC_CONTENDED, "the database was flushed during each of %u attempts", FLUSH_RETRIES_MAX);
     trim_homes(session, items, count);
     if (session->garbage) fc_page_drain(session);
     if (status != FC_OK) return status;
@@ -291,6 +294,7 @@ static fc_status read_source(fc_session *session, multi_item *items, uint64_t co
     FC_TRY(fc_place_find(session, transfer->target, fc_home_of(session, transfer->target->hash), &target));
     if (transfer->only_if_absent && target.alive) return FC_NOT_STORED;
     free(transfer->value);
+    free(transfer->value); /* of an attempt that a flush overtook */
     transfer->value = malloc(source.view.value_bytes + 1);
     if (transfer->value == NULL) return fc_fail(FC_SYSTEM, "no memory for %" PRIu64 " bytes", source.view.value_bytes);
     if (!fc_view_copy_value(session, &source.view, 0, transfer->value, source.view.value_bytes)) return fc_fail(FC_CORRUPT, "the chain of the value is broken");

@@ -10,6 +10,7 @@
 #include "fincache.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,6 +97,20 @@ static void check_sweep_names(void)
     closedir(directory);
 }
 
+/* Removes what test programs that crashed under a sanitizer left behind. */
+static void check_sweep_the_dead(void)
+{
+    DIR *directory = opendir("/dev/shm");
+    if (directory == NULL) return;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        int program, maker, number, end = 0;
+        const char *name = strstr(entry->d_name, ".t");
+        if (strncmp(entry->d_name, "fincache", 8) != 0 || name == NULL || sscanf(name, ".t%d-%d-%d%n", &program, &maker, &number, &end) != 3) continue;
+        if ((name[end] == '\0' || name[end] == '.') && kill(program, 0) != 0 && errno == ESRCH) (void)unlinkat(dirfd(directory), entry->d_name, 0);
+    }
+    closedir(directory);
+}
+
 static void check_die(int signal_number)
 {
     static const char text[] = "the test program got a signal: watchdog, crash or failed assertion\n";
@@ -108,6 +123,7 @@ static void check_die(int signal_number)
 CHECK_UNUSED static void check_begin(void)
 {
     check_main_pid = getpid();
+    check_sweep_the_dead();
     atexit(check_sweep_names);
     signal(SIGALRM, check_die);
     signal(SIGABRT, check_die);

@@ -156,8 +156,8 @@ static void place_value(verifier *v, fc_ref ref, const char *what)
     for (uint64_t i = 0; i < shape.node_count; i++) {
         if (!place(v, node_ref, FC_KIND_PAGE, "node of a chain")) return;
         const fc_node *node = fc_at(v->session, node_ref);
-        if (node->stamp != chain->stamp) wrong(v, "node %" PRIu64 " of block %#" PRIx64 " has stamp %#" PRIx64 ",
-            the chain %#" PRIx64, i, ref, node->stamp, chain->stamp);
+        if (node->stamp != chain->stamp) wrong(v, "node %" PRIu64 " of block %#" PRIx64 " has stamp %#" PRIx64 ", the chain %#" PRIx64,
+            i, ref, node->stamp, chain->stamp);
         node_ref = node->next;
     }
     if (node_ref != 0) wrong(v, "the chain of block %#" PRIx64 " goes on behind its last node", ref);

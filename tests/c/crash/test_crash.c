@@ -83,6 +83,15 @@ static void note_store(int signal_number)
     fc_crash_arm(1, SIGUSR2);
 }
 
+static const int survivors_signals[] = {SIGABRT, SIGSEGV, SIGALRM, SIGTERM, SIGINT};
+
+/* A child does not clean up, and does not outlive the survivor. */
+static void live_and_die_alone(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (uint32_t i = 0; i < sizeof survivors_signals / sizeof survivors_signals[0]; i++) signal(survivors_signals[i], SIG_DFL);
+}
+
 static fc_status reap(crash_world *unused, fc_session *session)
 {
     (void)unused;
@@ -95,9 +104,7 @@ static void be_child(int settles, uint64_t n, int signal_number)
     const crash_op *op = world.op;
     fc_session *session = NULL;
     int own = !settles && (op->flags & OP_OWN_SESSION) != 0;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGABRT, SIG_DFL);
-    signal(SIGALRM, SIG_DFL);
+    live_and_die_alone();
     signal(SIGUSR1, stop_here);
     signal(SIGUSR2, note_store);
     if (!own) {
@@ -154,8 +161,7 @@ static void check_fresh(void)
     if (pid == 0) {
         fc_cache *cache;
         fc_session *session;
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGABRT, SIG_DFL);
+        live_and_die_alone();
         fc_status status = fc_cache_attach(world.name, NULL, &cache);
         if (status == FC_OK) status = fc_session_open(cache, &session);
         if (status != FC_OK) {
@@ -367,11 +373,7 @@ static void clean_up(int signal_number)
 static void run_op(const crash_op *op)
 {
     uint64_t begin = fc_clock_mono_ns();
-    signal(SIGABRT, clean_up);
-    signal(SIGSEGV, clean_up);
-    signal(SIGALRM, clean_up);
-    signal(SIGTERM, clean_up);
-    signal(SIGINT, clean_up);
+    for (uint32_t i = 0; i < sizeof survivors_signals / sizeof survivors_signals[0]; i++) signal(survivors_signals[i], clean_up);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (!soak) alarm(OP_SECONDS_MAX);
     snprintf(label, sizeof label, "--op %s, setup", op->name);

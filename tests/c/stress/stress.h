@@ -292,6 +292,16 @@ static void on_signal(int signal_number)
     _exit(signal_number == SIGALRM ? 2 : 130);
 }
 
+/* An assertion or a fault in the parent: the segment and the children go, then the signal does what it would have done. */
+static void on_fault(int signal_number)
+{
+    if (getpid() == main_pid) {
+        kill_children();
+        if (segment_name[0] != '\0') (void)fc_cache_unlink(segment_name);
+    }
+    raise(signal_number);
+}
+
 static void begin_run(int argument_count, char **arguments, double seconds)
 {
     const char *base = strrchr(arguments[0], '/');
@@ -319,6 +329,12 @@ static void begin_run(int argument_count, char **arguments, double seconds)
     sigaction(SIGALRM, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    action = (struct sigaction){.sa_handler = on_fault, .sa_flags = SA_RESETHAND | SA_NODEFER};
+    sigaction(SIGABRT, &action, NULL);
+#ifndef __SANITIZE_ADDRESS__ /* it has a handler of its own, with a report */
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+#endif
     alarm((unsigned)(options.seconds * 6) + 60);
     printf("%s: seed %" PRIu64 ", %g s, %u workers\n", program, options.seed, options.seconds, options.workers);
     fflush(stdout);

@@ -274,7 +274,7 @@ static void a_value_ends_at_its_nanosecond(void)
 static void get_many_gives_each_its_own_status(void)
 {
     fixture made = check_open(4 << 20);
-    static char names[100][16], buffers[100][32];
+    static char names[100][24], buffers[100][32];
     fc_key keys[100];
     fc_read reads[100];
     static const uint64_t counts[] = {0, 1, 15, 16, 17, 31, 32, 33, 100};
