@@ -344,7 +344,7 @@ fc_status fc_random_key(fc_session *session, uint32_t database, void *buffer, ui
 
 /* Visits the keys from *cursor on until at least `count` were visited or the end is reached; *cursor is 0 at the end. Redis
  * SCAN's promise: a key that is there from the first call (cursor 0) to the last is visited at least once. A non-zero return of
- * visit stops. Key and value are copies that live for the length of the call. */
+ * visit ends the scan: the cursor is of no use then. Key and value are copies that live for the length of the call. */
 fc_status fc_scan(fc_session *session, uint32_t database, uint64_t *cursor, uint64_t count,
                   int32_t (*visit)(void *context, const void *key, uint32_t key_bytes, uint32_t type), void *context);
 

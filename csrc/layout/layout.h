@@ -304,7 +304,7 @@ typedef struct fc_header {
     uint64_t serial_pad[7];
     uint64_t reclaim_hand;                       /* by fetch-add: home where the next sweep for dead values begins */
     uint64_t reclaim_left;                       /* homes still to sweep after a flush; 0: nothing to gain */
-    uint64_t sweep_mono_ns;                      /* when a full sweep last found nothing */
+    uint64_t sweep_mono_ns;                      /* before this time a full sweep is not worth while */
     uint64_t reap_mono_ns;                       /* when somebody last looked for dead sessions */
     uint64_t sweep_pad[4];
     uint8_t tail[FC_HEADER_BYTES - 512 - 64 - 512 - 128];

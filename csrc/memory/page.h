@@ -4,8 +4,8 @@
  *                  garbage), new_word of an unfinished multi-key write, or reachable from one entry word or bucket link.
  *              A2: a page's descriptor changes only under its lock, and only through the redo log.
  *              A3: while a page is unlocked its hint bits say exactly whether it has free blocks of its kind.
- *              A4: the first word (the stamp) of a block that is free in its page is 0, and was so before it became free: whoever gets
- *                  the bytes next, perhaps as part of a larger block, a reader who still looks at the old one finds out.
+ *              A4: a block's first word (the stamp) is zeroed before it becomes free in its page: whoever gets the bytes next, perhaps as part
+ *                  of a larger block, a reader who still looks at the old one finds out.
  * Waiting      page locks are tried, never waited for: a stopped process that holds one delays nothing but that page.
  * Crash points a death under a page lock leaves the redo log, applied by the settler, who sets the hints right before he unlocks.
  */

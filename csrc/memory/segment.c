@@ -337,6 +337,8 @@ static void retire_file(int file, const char *name)
     fc_geometry geometry;
     char lock_path[PATH_BYTES];
     if (pread(file, &geometry, sizeof geometry, 0) != (ssize_t)sizeof geometry || geometry.magic != FC_MAGIC) return;
+    /* Where another layout keeps the flag is not ours to know. */
+    if (geometry.layout_version != FC_LAYOUT_VERSION) return;
     void *header = mmap(NULL, FC_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (header != MAP_FAILED) {
         fc_store_release(&((fc_header *)header)->retired, 1); /* [segment.retired] */

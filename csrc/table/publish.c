@@ -100,11 +100,12 @@ void fc_chain_trim(fc_session *session, fc_bucket *home)
         int damaged = 0;
         fc_bucket *before = home, *last = fc_bucket_next(session, home, &damaged), *next;
         if (last == NULL) return;
-        while ((next = fc_bucket_next(session, last, &damaged)) != NULL) {
+        uint32_t bucket_count = 0;
+        while ((next = fc_bucket_next(session, last, &damaged)) != NULL && bucket_count++ < FC_CHAIN_BUCKETS_MAX) {
             before = last;
             last = next;
         }
-        if (damaged || !is_empty(last)) return;
+        if (next != NULL || damaged || !is_empty(last)) return;
         fc_redo_begin(session);
         fc_redo_add(session, &before->owner, fc_load32_relaxed(&before->owner));
         fc_retire_redo_bucket(session, fc_offset_of(session, last));

@@ -16,7 +16,6 @@
 #define PAGE_SAMPLES 16u
 #define COMPACT_ROUNDS 8u
 #define REAP_PAUSE_NS UINT64_C(1000000)
-#define SWEEP_PAUSE_NS UINT64_C(100000000)
 
 /* What is wanted: a block of a kind in the magazine, or (list set) a page on a list. */
 typedef struct demand {
@@ -85,16 +84,16 @@ static int sweep_flushed(fc_session *session, const demand *want)
     }
 }
 
-/* Sweeps everything once, unless somebody did a moment ago and found nothing. */
+/* Sweeps everything once, unless somebody did so in vain, less time ago than it took: half the time at most goes into sweeping. */
 static int sweep_expired(fc_session *session, const demand *want)
 {
     fc_header *header = fc_header_of(session->cache);
-    uint64_t now = fc_clock_mono_ns();
-    uint64_t last = fc_load_relaxed(&header->sweep_mono_ns);
-    if (last != 0 && now - last < SWEEP_PAUSE_NS) return 0;
+    uint64_t begun = fc_clock_mono_ns();
+    if (begun < fc_load_relaxed(&header->sweep_mono_ns)) return 0;
     for (uint64_t done = 0; done < session->home_count; done += SWEEP_HOMES)
         if (fc_reclaim_sweep(session, SWEEP_HOMES) > 0 && obtain(session, want)) return 1;
-    fc_store_relaxed(&header->sweep_mono_ns, now);
+    uint64_t ended = fc_clock_mono_ns();
+    fc_store_relaxed(&header->sweep_mono_ns, ended + (ended - begun));
     return 0;
 }
 
