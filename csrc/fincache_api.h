@@ -28,6 +28,7 @@
  *   With FC_BUFFER_SMALL, functions that copy a value, a key or a text set its length; nothing else is set or changed.
  *   Times are nanoseconds. *_unix_ns is wall-clock time since 1970 (CLOCK_REALTIME); 0 means "none".
  *   Bytes are bytes: keys and values may hold NUL, and may be empty.
+ *   Pointers must not be NULL except where a function says so. A closed fc_cache must not be used again.
  *   Costs are for 16-byte keys and 32-byte values with everything in L2.
  */
 
@@ -80,7 +81,7 @@ typedef struct fc_options {
     uint64_t size_bytes;       /* the whole segment; FC_SEGMENT_BYTES_MIN or more, rounded up to 32 KiB */
     uint64_t item_bytes;       /* expected average of key + value bytes; 0: 200. A wrong guess costs memory, not function */
     uint64_t keys;             /* expected number of keys; 0: as many as size_bytes holds of item_bytes */
-    uint64_t value_bytes_max;  /* longest value; 0: 512 MiB */
+    uint64_t value_bytes_max;  /* longest value; 0: 512 MiB, or half of the arena if that is less */
     uint32_t databases;        /* 1 to FC_DATABASES_MAX; 0: 16 */
     uint32_t sessions_max;     /* 16 to FC_SESSIONS_LIMIT; 0: by size, 16 to 1024 */
     uint32_t policy;           /* FC_POLICY_* */
@@ -180,7 +181,7 @@ fc_status fc_session_list(fc_cache *cache, int32_t (*visit)(void *context, const
 
 /* ------------------------------------------------------------------ keys */
 
-/* A prepared key. Plain data; the caller keeps `data` alive. Valid for every mapping of the segment it was made for. */
+/* A prepared key, to be read but not changed after fc_key_init; the caller keeps `data` alive. Valid for every mapping of its segment. */
 typedef struct fc_key {
     const void *data;
     uint32_t bytes;
@@ -278,6 +279,7 @@ typedef struct fc_set_result {
 } fc_set_result;
 
 /* Sets the key. options and result may be NULL.
+ * In a full segment with noeviction, overwriting a key needs a block beside its present one: sessions keep one of each class they use.
  * FC_OK stored; FC_NOT_STORED NX or XX did not hold; FC_VERSION_MISMATCH; FC_BUFFER_SMALL the old value does not fit (nothing was
  * written). Errors: FC_VALUE_TOO_LONG, FC_OUT_OF_MEMORY, FC_BUSY, FC_READ_ONLY, FC_SCHEMA_MISMATCH, FC_REENTERED. 50 ns. */
 fc_status fc_set(fc_session *session, const fc_key *key, const void *value, uint64_t value_bytes, const fc_set_options *options,
@@ -305,7 +307,7 @@ fc_status fc_set_range(fc_session *session, const fc_key *key, uint64_t offset, 
 #define FC_EXPIRE_XX 2           /* only if it has one */
 #define FC_EXPIRE_GT 4           /* only if the new one is later; no expiry counts as infinite */
 #define FC_EXPIRE_LT 8           /* only if the new one is earlier */
-/* Sets the expiry; a time in the past deletes. FC_OK, FC_MISS, FC_NOT_STORED (a condition did not hold). */
+/* Sets the expiry; a time in the past deletes. FC_OK, FC_MISS, FC_NOT_STORED (a condition did not hold), FC_OUT_OF_MEMORY. */
 fc_status fc_expire(fc_session *session, const fc_key *key, uint64_t expires_unix_ns, uint32_t flags);
 /* Takes the expiry away. FC_OK, FC_MISS, FC_NOT_STORED (it had none). */
 fc_status fc_persist(fc_session *session, const fc_key *key);

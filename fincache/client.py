@@ -319,7 +319,7 @@ class Cache(KeyspaceCommands):
 
         Raises:
             InvalidArgument: the mapping is empty.
-            TooManyKeys: more than 65552 keys.
+            TooManyKeys: more than 65488 keys.
             Busy, OutOfMemory, ReadOnly: nothing was written.
 
         RESP: MSET.

@@ -175,8 +175,9 @@ class Records(Generic[ScalarT]):
                 raise refusal("INVALID_ARGUMENT", f"the row has {row.size} elements", "Pass one row.")
             packed = np.asarray(row).reshape(()).astype(self.dtype)
         else:
+            arranged = _arrange(row, self.dtype)
             try:
-                packed = np.array(_arrange(row, self.dtype), dtype=self.dtype)
+                packed = np.array(arranged, dtype=self.dtype)
             except (ValueError, TypeError, OverflowError) as error:
                 raise refusal("INVALID_ARGUMENT", f"the row does not fit {self.schema_text}: {error}") from None
             if packed.shape != ():

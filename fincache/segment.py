@@ -84,7 +84,7 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
     The arguments up to `group`, and value_bytes_max, are for the creation: a segment that exists keeps what it was created with.
 
     Args:
-        name: 1 to 64 characters out of A-Z a-z 0-9 _ . - beginning with a letter, a digit or _.
+        name: 1 to 63 characters out of A-Z a-z 0-9 _ . - beginning with a letter, a digit or _.
         size: of the whole segment, an int in bytes or text such as "256MB"; 1 MiB at least. Reserved at once.
         item_bytes: expected average of key + value bytes; None: 200. A wrong guess costs memory, not function.
         keys: expected number of keys; None: as many as `size` holds of `item_bytes`.

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.c"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.c*"))
+COMPILERS = {".c": ["cc", "-std=c11"], ".cpp": ["c++", "-std=c++17"]}
 BUILD_ONLY = {"meson.build", "_build_ffi.py"}
 MESON = [sys.executable, "-m", "mesonbuild.mesonmain"]
 
@@ -81,12 +82,12 @@ def program(tmp_path: Path) -> Path:
 def test_an_example_builds_and_runs_against_the_installed_library(
     installed: Installed, program: Path, example: Path, linkage: str
 ) -> None:
-    """`cc example.c $(pkg-config --cflags --libs fincache)` is all that a C program needs."""
+    """`cc example.c $(pkg-config --cflags --libs fincache)` is all that a C or C++ program needs."""
     libraries = installed.flags("--libs")
     if linkage == "static":
         libraries = ["-l:libfincache.a" if word == "-lfincache" else word for word in installed.flags("--libs", "--static")]
-    warnings = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-    run(["cc", *warnings, str(example), *installed.flags("--cflags"), *libraries, "-o", str(program)])
+    compiler = [*COMPILERS[example.suffix], "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    run([*compiler, str(example), *installed.flags("--cflags"), *libraries, "-o", str(program)])
     run([str(program)], env=installed.environment, timeout=60)
 
 

@@ -225,7 +225,7 @@ typedef struct fc_slot {
     /* who: written when the session opens, cleared by whoever closes or settles it */
     uint64_t identity;         /* 0 free, else tid 22 | start time in clock ticks 42 */
     uint64_t incarnation;      /* +1 with each opening; never 0 in use */
-    uint64_t pid_namespace;    /* inode of /proc/self/ns/pid; 0 until known */
+    uint64_t pid_namespace;    /* fc_liveness_namespace; 0 until known */
     uint32_t pid;
     uint32_t tid;
     uint64_t serial_first;     /* stamps of this session have a serial of at least this */

@@ -25,6 +25,8 @@
 
 #define PF_EXITING 0x00000004ul
 #define PF_DUMPCORE 0x00000200ul
+/* Since Linux 5.16 the other threads of a process that dumps core wait with this bit alone; before, it marked exiting threads, too. */
+#define PF_POSTCOREDUMP 0x00000008ul
 #define TID_BITS 22
 #define START_TIME_MASK ((UINT64_C(1) << 42) - 1)
 #define LOCK_PAGE_BYTES 4096u
@@ -65,10 +67,22 @@ uint64_t fc_liveness_identity(void)
     return tid | (stat.start_time & START_TIME_MASK) << TID_BITS;
 }
 
-uint64_t fc_liveness_pid_namespace(void)
+/* Is /proc that of our own PID namespace? */
+static int proc_is_ours(void)
 {
-    struct stat stat_buffer;
-    return stat("/proc/self/ns/pid", &stat_buffer) == 0 ? (uint64_t)stat_buffer.st_ino : 0;
+    char text[32];
+    ssize_t length = readlink("/proc/self", text, sizeof text - 1);
+    if (length <= 0) return 0;
+    text[length] = '\0';
+    return strtol(text, NULL, 10) == getpid();
+}
+
+uint64_t fc_liveness_namespace(void)
+{
+    struct stat pid_stat, time_stat;
+    if (!proc_is_ours() || stat("/proc/self/ns/pid", &pid_stat) != 0) return 0;
+    uint64_t time_inode = stat("/proc/self/ns/time", &time_stat) == 0 ? (uint64_t)time_stat.st_ino : 0; /* since Linux 5.6 */
+    return (uint64_t)pid_stat.st_ino | time_inode << 32;
 }
 
 void fc_liveness_lock_path(char *path, size_t path_bytes, const char *name, uint64_t segment_id)
@@ -144,7 +158,7 @@ static int is_dead_by_proc(const fc_slot *slot, uint64_t identity)
     snprintf(path, sizeof path, "/proc/%u/task/%u/stat", pid, tid);
     if (!read_thread_stat(path, &stat)) return 0;
     if ((stat.start_time & START_TIME_MASK) != identity >> TID_BITS) return 1;
-    return stat.state == 'Z' || stat.state == 'X' || (stat.flags & (PF_EXITING | PF_DUMPCORE)) != 0;
+    return stat.state == 'Z' || stat.state == 'X' || (stat.flags & (PF_EXITING | PF_DUMPCORE | PF_POSTCOREDUMP)) != 0;
 }
 
 int fc_liveness_has_died(const fc_cache *cache, uint32_t slot_index)
@@ -154,6 +168,6 @@ int fc_liveness_has_died(const fc_cache *cache, uint32_t slot_index)
     if (identity == 0) return 0;
     /* 0 until pid is written, and again before the slot is given up: pid and identity belong together while it is not 0. */
     uint64_t pid_namespace = fc_load_acquire(&slot->pid_namespace); /* [slot.namespace] */
-    if (pid_namespace != 0 && pid_namespace == cache->pid_namespace && is_dead_by_proc(slot, identity)) return 1;
+    if (pid_namespace != 0 && pid_namespace == fc_load_relaxed(&cache->pid_namespace) && is_dead_by_proc(slot, identity)) return 1;
     return is_unlocked(cache, slot_index);
 }

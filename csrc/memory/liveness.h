@@ -7,8 +7,9 @@
 /* tid 22 bits | start time in clock ticks, 42 bits, of the calling thread. 0 if /proc cannot be read. */
 uint64_t fc_liveness_identity(void);
 
-/* Inode of the calling process's PID namespace; 0 if /proc cannot be read. */
-uint64_t fc_liveness_pid_namespace(void);
+/* What must be equal for /proc to tell one process about another: the inode of the PID namespace, and (start times are shifted in it) that
+ * of the time namespace in the upper half. 0 if /proc cannot be read or is another namespace's: then only the kernel lock tells. */
+uint64_t fc_liveness_namespace(void);
 
 /* 1 if the session that is in the slot is dead for certain; 0 if it lives or the slot is free. Only while the slot cannot change hands
  * (its settle lock is held) is that more than a hint: otherwise the answer may be about the session before the present one. */

@@ -212,8 +212,8 @@ fc_status fc_page_take(fc_session *session, fc_ref *list, fc_ref *page_out)
     fc_page *page = fc_page_at(session, page_index);
     fc_ref ref = fc_page_ref(session, page_index);
     fc_node *node = fc_at(session, ref);
-    fc_store_relaxed(&node->stamp, 0);
-    fc_fence_release(); /* [block.reuse] */
+    fc_store_release(&node->stamp, 0); /* [block.reuse] */
+    fc_fence_release();                /* [block.reuse] */
     fc_store_relaxed(&node->next, fc_load_relaxed(list));
     fc_redo_begin(session);
     fc_redo_add(session, &page->free_bits[0], 0);

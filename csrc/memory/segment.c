@@ -20,11 +20,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define SHM_DIRECTORY "/dev/shm"
@@ -65,6 +68,22 @@ fc_status fc_segment_path(char *path, size_t path_bytes, const char *name)
 
 /* ------------------------------------------------------------------ creating */
 
+/* Signals wait meanwhile: tmpfs gives up and begins again at any of them. */
+static fc_status reserve(int file, uint64_t bytes)
+{
+    struct statvfs room;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = posix_fallocate(file, 0, (off_t)bytes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    if (error == 0) return FC_OK;
+    if (error != ENOSPC && error != ENOMEM && error != EFBIG) return fc_fail_errno(FC_SYSTEM, "reserve %" PRIu64 " bytes in " SHM_DIRECTORY, bytes);
+    uint64_t free_bytes = statvfs(SHM_DIRECTORY, &room) == 0 ? (uint64_t)room.f_bavail * room.f_frsize : 0;
+    return fc_fail(FC_NO_SPACE, "%" PRIu64 " bytes asked for, %" PRIu64 " are free", bytes, free_bytes);
+}
+
 static fc_status open_unnamed(uint32_t mode, int64_t group, uint64_t bytes, int *file_out)
 {
     int file = open(SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
@@ -73,9 +92,7 @@ static fc_status open_unnamed(uint32_t mode, int64_t group, uint64_t bytes, int 
     if (group >= 0 && fchown(file, (uid_t)-1, (gid_t)group) != 0) status = fc_fail_errno(FC_PERMISSION, "give the segment to group %" PRId64, group);
     else if (fchmod(file, mode) != 0) status = fc_fail_errno(FC_SYSTEM, "fchmod");
     else if (bytes > 0) {
-        int error = posix_fallocate(file, 0, (off_t)bytes);
-        errno = error;
-        if (error != 0) status = fc_fail_errno(error == ENOSPC || error == ENOMEM || error == EFBIG ? FC_NO_SPACE : FC_SYSTEM, "reserve %" PRIu64 " bytes in " SHM_DIRECTORY, bytes);
+        status = reserve(file, bytes);
     }
     if (status == FC_OK) *file_out = file;
     else close(file);
@@ -146,7 +163,7 @@ static fc_cache *new_cache(const char *name)
     fc_cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL) return NULL;
     snprintf(cache->name, sizeof cache->name, "%s", name);
-    cache->pid_namespace = fc_liveness_pid_namespace();
+    cache->pid_namespace = fc_liveness_namespace();
     return cache;
 }
 

@@ -102,6 +102,15 @@ fc_status fc_session_renew_stamp(fc_session *session)
     return FC_OK;
 }
 
+/* A closing session that died just before it freed its own settle lock left it behind. 0: somebody else holds it, who may be stopped; the
+ * slot's next session could then not be settled, so the opener takes another slot. */
+static int clear_settle_lock(fc_slot *slot, uint32_t slot_index)
+{
+    uint64_t owner = fc_load_acquire(&slot->settle_owner); /* [settle.lock] */
+    if (owner == 0) return 1;
+    return (owner & 0xFFFF) == slot_index + 1 && fc_cas_acq_rel(&slot->settle_owner, &owner, 0); /* [settle.lock] */
+}
+
 /* Tries to make a free slot the caller's. FC_BUSY if it is not free. */
 static fc_status claim_slot(fc_cache *cache, uint32_t slot_index, void **lock_page)
 {
@@ -117,6 +126,10 @@ static fc_status claim_slot(fc_cache *cache, uint32_t slot_index, void **lock_pa
             fc_store_relaxed(&slot->pid_namespace, 0);
             fc_store_release(&slot->incarnation, fc_load_relaxed(&slot->incarnation) + 1);
         }
+    }
+    if (!clear_settle_lock(slot, slot_index)) {
+        fc_liveness_unlock(*lock_page);
+        return FC_BUSY;
     }
     /* Without /proc the identity is only a mark that the slot is taken; the kernel lock alone then tells death. */
     if (!fc_cas_acq_rel(&slot->identity, &nobody, identity != 0 ? identity : 1)) { /* [slot.claim] */
@@ -232,6 +245,8 @@ static void fill(fc_session *session, fc_cache *cache)
 fc_status fc_session_open(fc_cache *cache, fc_session **session_out)
 {
     if (cache == NULL || session_out == NULL) return fc_fail(FC_INVALID_ARGUMENT, "NULL");
+    /* The cache may come from a parent in other namespaces. */
+    fc_store_relaxed(&cache->pid_namespace, fc_liveness_namespace());
     fc_session *session = fc_session_pool_get(cache);
     if (session == NULL) return fc_fail_errno(FC_SYSTEM, "no memory for a session");
     fill(session, cache);
@@ -258,6 +273,8 @@ fc_status fc_session_close(fc_session *session)
     if (session == NULL) return FC_OK;
     FC_TRY(fc_session_enter_read(session));
     if (session->writing) return fc_fail(FC_REENTERED, "%s", "");
+    session->writing = 1; /* for good: no signal handler writes through a session that is closing */
+    fc_compiler_order();
     forget_in_thread(session);
     if (session->slot != NULL) give_slot_up(session);
     fc_session_pool_put(session);

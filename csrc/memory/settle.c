@@ -132,7 +132,8 @@ fc_status fc_settle(fc_session *session, uint32_t slot_index, uint64_t incarnati
 {
     const fc_slot *slot = fc_slot_at(session->cache, slot_index);
     if (slot_index == session->slot_index) return FC_BUSY;
-    if (!is_occupied(slot, incarnation)) return FC_OK;
+    /* A spare slot holds nothing, and is taken over by the next opener under the kernel lock alone (session.c). */
+    if (slot_index >= session->cache->geometry.sessions_max || !is_occupied(slot, incarnation)) return FC_OK;
     if (!fc_liveness_has_died(session->cache, slot_index) || !settle_try_lock(session, slot_index)) return FC_BUSY;
     /* From here on nobody clears the slot but us, so it cannot change hands between the question and the answer (S4). */
     fc_status status = FC_OK;
@@ -154,7 +155,7 @@ uint32_t fc_settle_all(fc_session *session)
     uint32_t settled_count = 0;
     fc_header *header = fc_header_of(session->cache);
     fc_store_relaxed(&header->reap_mono_ns, fc_clock_mono_ns());
-    for (uint32_t i = 0; i < fc_slot_count(session->cache); i++) {
+    for (uint32_t i = 0; i < session->cache->geometry.sessions_max; i++) {
         const fc_slot *slot = fc_slot_at(session->cache, i);
         uint64_t incarnation = fc_load_relaxed(&slot->incarnation);
         if (fc_load_acquire(&slot->identity) == 0) continue; /* [slot.claim] */

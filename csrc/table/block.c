@@ -123,8 +123,8 @@ static fc_block *begin_block(fc_session *session, uint32_t kind, fc_ref *ref)
     FC_ASSERT(fc_load_relaxed(&magazine->count) > 0);
     *ref = fc_load_relaxed(&magazine->refs[fc_load_relaxed(&magazine->count) - 1]);
     fc_block *block = fc_at(session, *ref);
-    fc_store_relaxed(&block->stamp, 0);
-    fc_fence_release(); /* [block.reuse] */
+    fc_store_release(&block->stamp, 0); /* [block.reuse]: for who reads this word as part of what was here before */
+    fc_fence_release();                 /* [block.reuse]: before anything else of it changes */
     return block;
 }
 

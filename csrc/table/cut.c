@@ -70,14 +70,19 @@ static int all_hold(fc_session *session, const fc_key *keys, const cut_proof *pr
     return 1;
 }
 
-/* One clock reading decides for all keys: they stand at one instant. */
-static void deliver(fc_session *session, const fc_key *keys, cut_proof *proofs, uint64_t count)
+/* The wall clock, if any of the keys has an expiry. Read between the two rounds, it is the cut's instant: one reading for all keys. */
+static uint64_t instant_of(const cut_proof *proofs, uint64_t count)
 {
-    uint64_t now_unix_ns = 0;
+    for (uint64_t i = 0; i < count; i++)
+        if (proofs[i].status == FC_OK && proofs[i].hit.view.expires_unix_ns != 0) return fc_clock_unix_ns();
+    return 0;
+}
+
+static void deliver(fc_session *session, const fc_key *keys, cut_proof *proofs, uint64_t count, uint64_t now_unix_ns)
+{
     for (uint64_t i = 0; i < count; i++) {
         const fc_view *view = &proofs[i].hit.view;
         fc_read *read = proofs[i].read;
-        if (proofs[i].status == FC_OK && view->expires_unix_ns != 0 && now_unix_ns == 0) now_unix_ns = fc_clock_unix_ns();
         int missing = proofs[i].status == FC_MISS || fc_view_is_flushed(session, view) ||
                       (view->expires_unix_ns != 0 && view->expires_unix_ns <= now_unix_ns);
         fc_stat(session, missing ? FC_STAT_MISSES : FC_STAT_HITS, 1);
@@ -101,6 +106,8 @@ static uint64_t flush_sum(const fc_session *session, const fc_key *keys, uint64_
 fc_status fc_get_cut(fc_session *session, const fc_key *keys, fc_read *reads, uint64_t count)
 {
     FC_TRY(fc_session_enter_read(session));
+    for (uint64_t i = 0; i < count; i++)
+        if (keys[i].database >= FC_DATABASE_SLOTS) return fc_fail(FC_INVALID_ARGUMENT, "database %u of key %llu", keys[i].database, (unsigned long long)i);
     cut_proof few[32];
     cut_proof *proofs = count <= sizeof few / sizeof few[0] ? few : malloc(count * sizeof *proofs);
     if (proofs == NULL) return fc_fail(FC_SYSTEM, "no memory for %llu keys", (unsigned long long)count);
@@ -111,8 +118,9 @@ fc_status fc_get_cut(fc_session *session, const fc_key *keys, fc_read *reads, ui
         uint64_t flushes = flush_sum(session, keys, count);
         status = collect(session, keys, proofs, count);
         if (status != FC_OK) break;
+        uint64_t now_unix_ns = instant_of(proofs, count);
         if (all_hold(session, keys, proofs, count)) {
-            deliver(session, keys, proofs, count);
+            deliver(session, keys, proofs, count, now_unix_ns);
             if (flush_sum(session, keys, count) == flushes) break;
         }
         status = FC_CONTENDED;

@@ -259,7 +259,13 @@ fc_status fc_set_many(fc_session *session, const fc_key *keys, const fc_write *w
     if (flags > FC_SET_MANY_NX) return fc_fail(FC_INVALID_ARGUMENT, "flags 0x%x", flags);
     FC_TRY(fc_session_enter_write(session));
     fc_status status = count > FC_MULTI_KEYS_MAX ? fc_fail(FC_TOO_MANY_KEYS, "%" PRIu64 " keys, at most %u", count, FC_MULTI_KEYS_MAX) : FC_OK;
-    for (uint64_t i = 0; i < count && status == FC_OK; i++) status = fc_write_check_value(session, writes[i].value_bytes);
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < count && status == FC_OK; i++) {
+        status = fc_write_check_value(session, writes[i].value_bytes);
+        sum += sizeof(fc_block) + keys[i].bytes + writes[i].value_bytes;
+        if (keys[i].database >= FC_DATABASE_SLOTS) status = fc_fail(FC_INVALID_ARGUMENT, "database %u of key %" PRIu64, keys[i].database, i);
+    }
+    if (status == FC_OK) status = fc_write_check_sum(session, sum);
     multi_item few[32];
     multi_item *items = count <= sizeof few / sizeof few[0] ? few : malloc(count * sizeof *items);
     if (status == FC_OK && items == NULL) status = fc_fail(FC_SYSTEM, "no memory for %" PRIu64 " keys", count);
@@ -293,7 +299,7 @@ static fc_status read_source(fc_session *session, multi_item *items, uint64_t co
     if (!source.alive) return FC_MISS;
     FC_TRY(fc_place_find(session, transfer->target, fc_home_of(session, transfer->target->hash), &target));
     if (transfer->only_if_absent && target.alive) return FC_NOT_STORED;
-    free(transfer->value);
+    if (transfer->keep_source) FC_TRY(fc_write_check_sum(session, 2 * source.view.value_bytes));
     free(transfer->value); /* of an attempt that a flush overtook */
     transfer->value = malloc(source.view.value_bytes + 1);
     if (transfer->value == NULL) return fc_fail(FC_SYSTEM, "no memory for %" PRIu64 " bytes", source.view.value_bytes);

@@ -3,6 +3,9 @@
 
 #include "memory/liveness.h"
 
+/* Lookups for one read that meet a value dead by the clock and replaced by then. */
+#define EXPIRY_RETRIES_MAX 64u
+
 /* Where a value goes. */
 typedef struct target {
     void *buffer;
@@ -60,14 +63,17 @@ static int copy_range(const fc_session *session, fc_hit *hit, void *context)
 static inline __attribute__((always_inline)) fc_status read_key(fc_session *session, const fc_key *key, fc_copier copy, void *context, fc_hit *hit)
 {
     fc_stat(session, FC_STAT_GETS, 1);
-    fc_status status = fc_lookup(session, key, copy, context, hit);
-    if (FC_LIKELY(status == FC_OK)) {
+    fc_status status = FC_CONTENDED;
+    for (uint32_t retries = 0; status == FC_CONTENDED && retries < EXPIRY_RETRIES_MAX; retries++) {
+        status = fc_lookup(session, key, copy, context, hit);
+        if (FC_UNLIKELY(status != FC_OK)) break;
         if (FC_LIKELY(fc_view_is_alive(session, &hit->view))) {
             fc_stat(session, FC_STAT_HITS, 1);
             fc_mark_used(session, key->hash, hit->mark_index);
             return FC_OK;
         }
-        status = FC_MISS;
+        /* It is a miss if the dead value was there still when the clock was read; a newer one may have taken its place before that. */
+        status = fc_hit_is_current(session, hit) ? FC_MISS : FC_CONTENDED;
     }
     if (status == FC_MISS) fc_stat(session, FC_STAT_MISSES, 1);
     return status;

@@ -15,11 +15,13 @@
 #define EVICT_ROUNDS_OF_OTHER_KINDS 4u
 #define PAGE_SAMPLES 16u
 #define COMPACT_ROUNDS 8u
+#define SWEEP_PAUSE_NS_MAX UINT64_C(10000000000)
 #define REAP_PAUSE_NS UINT64_C(1000000)
 
 /* What is wanted: a block of a kind in the magazine, or (list set) a page on a list. */
 typedef struct demand {
     uint32_t kind;
+    uint32_t count;            /* blocks in the magazine */
     fc_ref *list;
     fc_ref *page;
 } demand;
@@ -27,7 +29,10 @@ typedef struct demand {
 static int obtain(fc_session *session, const demand *want)
 {
     if (want->list != NULL) return fc_page_take(session, want->list, want->page) == FC_OK;
-    return fc_load_relaxed(&session->slot->magazines[want->kind].count) > 0 || fc_page_refill(session, want->kind) == FC_OK;
+    const uint64_t *count = &session->slot->magazines[want->kind].count;
+    while (fc_load_relaxed(count) < want->count)
+        if (fc_page_refill(session, want->kind) != FC_OK) return 0;
+    return 1;
 }
 
 /* ------------------------------------------------------------------ dead values */
@@ -89,7 +94,8 @@ static int sweep_expired(fc_session *session, const demand *want)
 {
     fc_header *header = fc_header_of(session->cache);
     uint64_t begun = fc_clock_mono_ns();
-    if (begun < fc_load_relaxed(&header->sweep_mono_ns)) return 0;
+    uint64_t due = fc_load_relaxed(&header->sweep_mono_ns);
+    if (begun < due && due - begun < SWEEP_PAUSE_NS_MAX) return 0; /* further ahead: written in another time namespace */
     for (uint64_t done = 0; done < session->home_count; done += SWEEP_HOMES)
         if (fc_reclaim_sweep(session, SWEEP_HOMES) > 0 && obtain(session, want)) return 1;
     uint64_t ended = fc_clock_mono_ns();
@@ -235,11 +241,23 @@ static fc_status out_of_memory(fc_session *session, uint64_t bytes)
                    session->cache->geometry.size_bytes);
 }
 
-fc_status fc_reclaim_more(fc_session *session, uint32_t *kind)
+static fc_status get_blocks(fc_session *session, uint32_t *kind, uint32_t count)
 {
-    demand want = {.kind = *kind};
+    demand want = {.kind = *kind, .count = count};
     if (satisfy(session, &want) == FC_OK || (*kind < FC_KIND_PAGE && take_larger(session, kind))) return FC_OK;
     return out_of_memory(session, fc_class_bytes[*kind]);
+}
+
+fc_status fc_reclaim_more(fc_session *session, uint32_t *kind)
+{
+    return get_blocks(session, kind, 1);
+}
+
+fc_status fc_reclaim_reserve_growth(fc_session *session, uint32_t *kind)
+{
+    uint32_t count = fc_load_relaxed(&fc_header_of(session->cache)->policy) == FC_POLICY_NOEVICTION ? 2 : 1;
+    if (FC_LIKELY(fc_load_relaxed(&session->slot->magazines[*kind].count) >= count)) return FC_OK;
+    return get_blocks(session, kind, count);
 }
 
 fc_status fc_reclaim_take_page(fc_session *session, fc_ref *list, fc_ref *page)

@@ -20,6 +20,10 @@ FC_MUST_USE static inline fc_status fc_reclaim_reserve(fc_session *session, uint
     return fc_reclaim_more(session, kind);
 }
 
+/* The same for a new key. Under noeviction it leaves a block of the class at hand, so that the session can still overwrite when the segment
+ * is full: an overwrite needs a block beside the one that it frees. */
+FC_MUST_USE fc_status fc_reclaim_reserve_growth(fc_session *session, uint32_t *kind);
+
 /* fc_page_take (memory/page.h) with everything above behind it. */
 FC_MUST_USE fc_status fc_reclaim_take_page(fc_session *session, fc_ref *list, fc_ref *page);
 

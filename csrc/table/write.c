@@ -7,15 +7,23 @@
 
 #include <inttypes.h>
 
+fc_status fc_write_check_sum(const fc_session *session, uint64_t bytes)
+{
+    uint64_t arena_bytes = session->size_bytes - session->arena_off;
+    if (FC_LIKELY(bytes <= arena_bytes)) return FC_OK;
+    return fc_fail(FC_OUT_OF_MEMORY, "the write needs %" PRIu64 " bytes, the segment's arena has %" PRIu64, bytes, arena_bytes);
+}
+
 fc_status fc_write_check_value(const fc_session *session, uint64_t value_bytes)
 {
-    if (FC_LIKELY(value_bytes <= session->cache->geometry.value_bytes_max)) return FC_OK;
+    if (FC_LIKELY(value_bytes <= session->cache->geometry.value_bytes_max)) return fc_write_check_sum(session, value_bytes);
     return fc_fail(FC_VALUE_TOO_LONG, "it has %" PRIu64 " bytes, value_bytes_max is %" PRIu64, value_bytes, session->cache->geometry.value_bytes_max);
 }
 
 /* Locks and finds, inside a session that was entered. */
 static fc_status lock_and_find(fc_session *session, const fc_key *key, fc_write_state *write)
 {
+    if (FC_UNLIKELY(key->database >= FC_DATABASE_SLOTS)) return fc_fail(FC_INVALID_ARGUMENT, "database %u of the key", key->database);
     fc_bucket *home = fc_home_of(session, key->hash);
     FC_TRY(fc_lock_home(session, home));
     fc_status status = fc_place_find(session, key, home, &write->place);
@@ -72,7 +80,7 @@ fc_status fc_write_store(fc_session *session, const fc_key *key, fc_write_state 
         FC_TRY(fc_block_build_nodes(session, key, value, &shape, fc_reclaim_take_page));
     if (place->entry == NULL) FC_TRY(fc_place_make_room(session, place));
     uint32_t kind = fc_class_for(shape.head_bytes);
-    FC_TRY(fc_reclaim_reserve(session, &kind));
+    FC_TRY(place->entry == NULL ? fc_reclaim_reserve_growth(session, &kind) : fc_reclaim_reserve(session, &kind));
     /* What was decided on a value that lived must not outlive a flush that came since. */
     value->flush_generation = place->alive ? place->view.flush_generation : fc_flush_generation(session, key->database);
     FC_TRY(fc_block_build(session, key, value, &shape, kind, &word));

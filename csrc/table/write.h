@@ -33,6 +33,9 @@ fc_status fc_write_close(fc_session *session, fc_write_state *write, fc_status s
 /* Length of a value checked against the segment's limit. */
 FC_MUST_USE fc_status fc_write_check_value(const fc_session *session, uint64_t value_bytes);
 
+/* Bytes of all values that a write needs at once, checked against the arena: what can never fit must not evict everything else first. */
+FC_MUST_USE fc_status fc_write_check_sum(const fc_session *session, uint64_t bytes);
+
 /* Version of what write_store published last in this place. */
 static inline uint64_t fc_write_version(const fc_session *session, const fc_write_state *write)
 {

@@ -43,6 +43,13 @@ static fc_status present_text(const fc_session *session, const fc_place *place, 
     return FC_OK;
 }
 
+/* A record is no text: a part of it changed as bytes would leave a record that is none. */
+static fc_status refuse_record(const fc_place *place)
+{
+    if (!place->alive || fc_view_schema(&place->view) == 0) return FC_OK;
+    return fc_fail(FC_SCHEMA_MISMATCH, "the key holds a record, the write is one of text");
+}
+
 static fc_value successor(const fc_place *place, const void *data, uint64_t bytes)
 {
     return (fc_value){.data = data, .bytes = bytes, .expires_unix_ns = place->alive ? place->view.expires_unix_ns : 0, .type = FC_TYPE_STRING};
@@ -53,6 +60,7 @@ static fc_status increment_locked(fc_session *session, const fc_key *key, fc_wri
     char text[INTEGER_TEXT_MAX + 4];
     uint64_t bytes = 0;
     int64_t present = 0, sum;
+    FC_TRY(refuse_record(&write->place));
     fc_status status = present_text(session, &write->place, text, sizeof text, &bytes);
     if (status == FC_BUFFER_SMALL || (status == FC_OK && !parse_integer(text, bytes, &present))) return fc_fail(FC_NOT_INTEGER, "%s", "");
     if (status != FC_OK && status != FC_MISS) return status;
@@ -102,6 +110,7 @@ static fc_status increment_float_locked(fc_session *session, const fc_key *key, 
     char present_bytes[FC_FLOAT_TEXT_BYTES];
     uint64_t bytes = 0;
     long double present = 0;
+    FC_TRY(refuse_record(&write->place));
     fc_status status = present_text(session, &write->place, present_bytes, sizeof present_bytes, &bytes);
     if (status == FC_BUFFER_SMALL || (status == FC_OK && !parse_float(present_bytes, bytes, &present))) return fc_fail(FC_NOT_FLOAT, "%s", "");
     if (status != FC_OK && status != FC_MISS) return status;
@@ -131,6 +140,7 @@ fc_status fc_increment_float(fc_session *session, const fc_key *key, long double
 static fc_status overlay_locked(fc_session *session, const fc_key *key, fc_write_state *write, uint64_t offset, const void *data, uint64_t bytes, uint64_t *value_bytes)
 {
     const fc_place *place = &write->place;
+    FC_TRY(refuse_record(place));
     uint64_t old_bytes = place->alive ? place->view.value_bytes : 0;
     uint64_t end;
     if (__builtin_add_overflow(offset, bytes, &end)) return fc_fail(FC_VALUE_TOO_LONG, "offset %" PRIu64, offset);

@@ -69,7 +69,7 @@ static void an_identity_names_one_thread(void)
     REQUIRE(pthread_create(&thread, NULL, identity_of_thread, &other) == 0);
     pthread_join(thread, NULL);
     CHECK(other != 0 && other != mine);
-    CHECK(fc_liveness_pid_namespace() != 0);
+    CHECK(fc_liveness_namespace() != 0);
 }
 
 /* A living session is alive, in its own process and seen from another one, and with /proc or the kernel lock alone. */
