@@ -88,7 +88,7 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
         size: of the whole segment, an int in bytes or text such as "256MB"; 1 MiB at least. Reserved at once.
         item_bytes: expected average of key + value bytes; None: 200. A wrong guess costs memory, not function.
         keys: expected number of keys; None: as many as `size` holds of `item_bytes`.
-        databases: 1 to 64.
+        databases: 1 to 63.
         sessions_max: threads that can be attached at a time, 16 to 4080; None: by size.
         policy: what a full segment does with a write: refuse it ("noeviction") or drop other keys.
         mode: permission bits, such as 0o660 for a group; the umask does not apply.

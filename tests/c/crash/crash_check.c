@@ -5,6 +5,7 @@
  */
 #include "crash_harness.h"
 
+#include "../segment_audit.h"
 #include "base/clock.h"
 #include "table/lookup.h"
 #include "table/reclaim.h"
@@ -25,6 +26,12 @@
 #define WRITABLE_NS_MAX UINT64_C(200000000)
 
 crash_results *results;
+
+uint32_t crash_verify(const fc_cache *cache, int settled, const char *label)
+{
+    audit_options options = {.label = label, .allowed = AUDIT_EMPTY_BUCKETS | AUDIT_GARBAGE | (settled ? 0 : AUDIT_UNSETTLED)};
+    return segment_audit(cache, &options, NULL);
+}
 
 void crash_fail(const char *label, const char *format, ...)
 {

@@ -6,8 +6,7 @@
  *
  *   crash_world.c    worlds, the model, images
  *   crash_ops.c      the table of operations
- *   crash_verify.c   the structure of a whole segment: invariants A1, A3, A4 of memory/page.h, B1, B3, counts
- *   crash_check.c    what must hold after a death (P1 to P3, P5, accounting) or during a stop (P13)
+ *   crash_check.c    what must hold after a death (P1 to P3, P5, accounting) or during a stop (P13); the structure: segment_audit.h
  *   test_crash.c     children, points, the report
  */
 #ifndef FC_TESTS_CRASH_HARNESS_H
@@ -114,13 +113,11 @@ void world_expect_missing(crash_world *world, uint32_t index);
 uint32_t world_fill(crash_world *world, uint64_t bytes);
 uint8_t *pattern(uint64_t bytes, uint32_t seed);
 
-/* ------------------------------------------------------------------ crash_verify.c */
+/* ------------------------------------------------------------------ crash_check.c */
 
 /* Looks at every structure of the segment. With `settled` no lock, no redo log, no dead session may be left; without, what a death leaves
  * behind is allowed for. Returns how many things are wrong, each printed behind `label`. */
 uint32_t crash_verify(const fc_cache *cache, int settled, const char *label);
-
-/* ------------------------------------------------------------------ crash_check.c */
 
 #define CRASH_TIMES_MAX (1u << 20)
 

@@ -10,6 +10,8 @@
  */
 #include "run_end.h"
 
+#include "table/lookup.h"
+
 #include <sched.h>
 
 #define STORM_SEGMENT_TIMEOUT_NS UINT64_C(5000000)
