@@ -81,7 +81,7 @@ typedef struct fc_options {
     uint64_t size_bytes;       /* the whole segment; FC_SEGMENT_BYTES_MIN or more, rounded up to 32 KiB */
     uint64_t item_bytes;       /* expected average of key + value bytes; 0: 200. A wrong guess costs memory, not function */
     uint64_t keys;             /* expected number of keys; 0: as many as size_bytes holds of item_bytes */
-    uint64_t value_bytes_max;  /* longest value; 0: 512 MiB, or half of the arena if that is less */
+    uint64_t value_bytes_max;  /* longest value; 0: 512 MiB */
     uint32_t databases;        /* 1 to FC_DATABASES_MAX; 0: 16 */
     uint32_t sessions_max;     /* 16 to FC_SESSIONS_LIMIT; 0: by size, 16 to 1024 */
     uint32_t policy;           /* FC_POLICY_* */

@@ -79,13 +79,6 @@ static uint32_t sessions_for(uint64_t size_bytes)
     return sessions > SESSIONS_DEFAULT_MAX ? SESSIONS_DEFAULT_MAX : (uint32_t)sessions;
 }
 
-/* 512 MiB, but not so much that a value and its successor do not fit together. */
-static uint64_t default_value_bytes_max(const fc_geometry *geometry)
-{
-    uint64_t half = geometry->page_count * FC_PAGE_BYTES / 2;
-    return half < VALUE_BYTES_MAX_DEFAULT ? half : VALUE_BYTES_MAX_DEFAULT;
-}
-
 static fc_status check_options(const fc_options *options)
 {
     if (options->size_bytes < FC_SEGMENT_BYTES_MIN)
@@ -116,7 +109,7 @@ fc_status fc_geometry_plan(const fc_options *options, uint64_t block_bytes, fc_g
         .byte_order = FC_BYTE_ORDER_MARK,
         .size_bytes = align_up(options->size_bytes, FC_PAGE_BYTES),
         .item_bytes = options->item_bytes != 0 ? options->item_bytes : ITEM_BYTES_DEFAULT,
-        .value_bytes_max = options->value_bytes_max,
+        .value_bytes_max = options->value_bytes_max != 0 ? options->value_bytes_max : VALUE_BYTES_MAX_DEFAULT,
         .sessions_max = options->sessions_max != 0 ? options->sessions_max : sessions_for(options->size_bytes),
         .databases = options->databases != 0 ? options->databases : DATABASES_DEFAULT,
         .mode = options->mode,
@@ -136,9 +129,7 @@ fc_status fc_geometry_plan(const fc_options *options, uint64_t block_bytes, fc_g
         return fc_fail(FC_SIZE_TOO_SMALL, "%" PRIu64 " keys of %" PRIu64 " bytes need about %" PRIu64 " bytes", options->keys, options->item_bytes,
                        fixed + options->keys * key_bytes_all_in);
     geometry->home_count = geometry->keys_configured / KEYS_PER_HOME + 1;
-    FC_TRY(fit_pages(geometry));
-    if (geometry->value_bytes_max == 0) geometry->value_bytes_max = default_value_bytes_max(geometry);
-    return FC_OK;
+    return fit_pages(geometry);
 }
 
 uint64_t fc_geometry_checksum(const fc_geometry *geometry)
