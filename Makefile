@@ -53,8 +53,8 @@ demo: build
 	@$(BIN)/python -m fincache.demo $(ARGS)
 
 # ---------------------------------------------------------------- other configurations of the C side
-asan_setup := -Db_sanitize=address,undefined -Dassertions=true
-tsan_setup := -Db_sanitize=thread -Dassertions=true
+asan_setup := -Db_sanitize=address,undefined -Doptimization=1 -Dassertions=true
+tsan_setup := -Db_sanitize=thread -Doptimization=1 -Dassertions=true
 clang_setup := -Dassertions=false
 clang-asan_setup := $(asan_setup) -Db_lundef=false
 clang-tsan_setup := $(tsan_setup) -Db_lundef=false

@@ -619,7 +619,8 @@ class Session:
     def entry_into(self, database: int, key: bytes, out: object, schema: int, with_writer: bool) -> Entry[None] | None:
         """fc_get_entry into a writable buffer, for a record of exactly its length and of `schema`.
 
-        Without with_writer the entry's writer is "unknown", and the kernel is not asked. Raises SchemaMismatch for anything else. What is in `out` after an exception or a miss is undefined.
+        Without with_writer the entry's writer is "unknown", and the kernel is not asked. Raises SchemaMismatch for
+        anything else. What is in `out` after an exception or a miss is undefined.
         """
         call = self._prepare(database, key)
         entry = call.entry

@@ -2,9 +2,9 @@
 
 The search is Wing and Gong's ("Testing and Verifying Concurrent Objects", J. Parallel and Distributed Computing 17, 1993) with
 Lowe's memory of what was tried ("Testing for Linearizability", CCPE 29(4), 2017): a set of (which operations are done, state). It
-walks over a linked list of calls and returns ordered by time, as Porcupine does: a call may be taken next if no unfinished operation
-returned before it was made. Linearizability is local, so histories of single keys are judged key by key; keys that are written
-together are judged together, as one object.
+walks over a linked list of calls and returns ordered by time, as Porcupine does: a call may be taken next if no
+unfinished one returned before it was made. Linearizability is local, so histories of single keys are judged key by key; keys
+that are written together are judged together, as one object.
 
 An operation without a return time was under way when its process was killed: it may have happened at any time since, or never.
 """
@@ -85,7 +85,9 @@ def find_order(operations: list[Operation], model: Model[State]) -> tuple[list[O
     count = len(operations)
     # Entry i < count is the call of operation i, entry count + i its return. Of equal times calls come first: that judges mildly.
     events = [(operation.invoked_ns, 0, i) for i, operation in enumerate(operations)]
-    events += [(operation.returned_ns, 1, count + i) for i, operation in enumerate(operations) if operation.returned_ns is not None]
+    events += [
+        (operation.returned_ns, 1, count + i) for i, operation in enumerate(operations) if operation.returned_ns is not None
+    ]
     events.sort()
     head = end = 2 * count
     after, before = [end] * (end + 1), [head] * (end + 1)
@@ -285,15 +287,16 @@ def _relevant(operations: Iterable[Operation]) -> list[Operation]:
 
 
 def explain(operations: list[Operation], order: list[Operation]) -> str:
-    """What a person needs to see where the search got stuck: the last operations of the best order, and those that fit nowhere."""
+    """What shows a person where the search got stuck: the last operations of the best order, and those that fit nowhere."""
     done = {id(operation) for operation in order}
     left = sorted((o for o in operations if id(o) not in done), key=lambda o: o.invoked_ns)
     start = operations[0].invoked_ns if operations else 0
 
     def show(operation: Operation) -> str:
+        keys = ",".join(operation.keys)
         returned = "never" if operation.returned_ns is None else str(operation.returned_ns - start)
         return (
-            f"  [{operation.invoked_ns - start} .. {returned}] process {operation.process}: {operation.name} {','.join(operation.keys)}"
+            f"  [{operation.invoked_ns - start} .. {returned}] process {operation.process}: {operation.name} {keys}"
             f" {operation.argument} -> {operation.status} {operation.result} version {operation.version}"
         )
 

@@ -1,7 +1,7 @@
-"""Finds and runs the C stress programs that meson builds (tests/c/stress/), for the Python tests that call them or judge their output.
+"""Finds and runs the C stress programs that meson builds (tests/c/stress/), for the Python tests that judge their output.
 
-They are looked for below FINCACHE_BUILD_DIR, otherwise below build/release and then any other build*/ of the repository. Where there
-are none (a wheel is tested, say), the tests that need them are skipped and say so.
+They are looked for below FINCACHE_BUILD_DIR, otherwise below build/release and then any other build*/ of the repository. Where
+there are none (a wheel is tested, say), the tests that need them are skipped and say so.
 """
 
 from __future__ import annotations

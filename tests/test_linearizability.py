@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stress_programs import SECONDS_MAX, SOAK, program, run, seed
 from linearizability import KEY, find_order, group_violation, parse, read, violations_by_key
+from stress_programs import SECONDS_MAX, SOAK, program, run, seed
 
 GROUP = ("k0", "k1", "k2")
 
@@ -206,6 +206,8 @@ def test_keys_written_together_are_linearizable_as_one(tmp_path: Path, kills: st
 
 def test_the_recorder_says_what_it_does_not_know() -> None:
     """An unknown argument is refused."""
-    done = subprocess.run([program("record_history"), "--nonsense", "1"], capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    done = subprocess.run(
+        [program("record_history"), "--nonsense", "1"], capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+    )
     assert done.returncode == 1
     assert "--nonsense" in done.stderr

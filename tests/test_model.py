@@ -130,7 +130,11 @@ class Model(RuleBasedStateMachine):
         value = self.value(db, key)
         text = "0" if value is None else value.decode("latin-1")
         is_integer = (
-            len(text) <= 20 and text.lstrip("-").isdecimal() and text.isascii() and str(int(text)) == text and -(1 << 63) <= int(text) < 1 << 63
+            len(text) <= 20
+            and text.lstrip("-").isdecimal()
+            and text.isascii()
+            and str(int(text)) == text
+            and -(1 << 63) <= int(text) < 1 << 63
         )
         if not is_integer:
             with pytest.raises(fincache.NotAnInteger):

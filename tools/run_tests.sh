@@ -42,9 +42,10 @@ c_tests() {
 slow_c_tests() {
     local fixed_addresses=()
     if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(uname -m)" -R); fi
-    local bounds=(FC_QUICK=1)
-    if [ -n "$soak" ]; then bounds=(--unset=FC_SOAK); fi
-    env "${bounds[@]}" TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 "${fixed_addresses[@]}" "$BASH" "$0" c_tests "$@"
+    local bounds=(FC_QUICK=1) instead_of=crash
+    if [ -n "$soak" ]; then bounds=(--unset=FC_SOAK) instead_of=crash-short; fi
+    env "${bounds[@]}" TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 "${fixed_addresses[@]}" \
+        "$BASH" tools/run_tests.sh c_tests "$@" --no-suite $instead_of
 }
 
 if [ "$mode" = c_tests ]; then
@@ -67,7 +68,7 @@ else
     make --no-print-directory -j1 --keep-going $(printf 'build-%s ' "${sanitizers[@]}" "${compilers[@]}") >/dev/null 2>&1 &
     compiling=$!
     stage "lint" make --no-print-directory lint
-    stage "C tests, gcc" c_tests release
+    stage "C tests, gcc" c_tests release --no-suite crash-short
     wait $compiling
     for configuration in "${sanitizers[@]}"; do stage "C tests, gcc, $configuration" slow_c_tests "$configuration"; done
     if have clang; then

@@ -5,7 +5,7 @@ Usage: run.py [--small] [--jobs N] [--only TEXT]
 
 Every line of RUNS is one run of Spin. A run that must hold passes if the search was complete (no depth or memory bound was met),
 found no error, and executed every line of the model at least once: a step that never happens proves nothing. A run that must be
-caught passes if Spin found an assertion violated or a session stuck. Building happens in a temporary directory, nothing is left behind.
+caught passes if Spin found an assertion violated or a session stuck. Building happens in a temporary directory.
 
 --small takes the bounds for CI, under a minute on two cores. Without it the bounds are larger: a few minutes, up to 4 GiB a run.
 Needs spin and gcc. The exit code is 0 if everything passed, 1 if not, 2 if a tool is missing.
@@ -35,27 +35,61 @@ RUNS = [
     ("publish", "", HOLDS, "OPS=2 OTHER_OPS=1 READS=1", "OPS=2 READS=1"),
     ("publish", "SAME_HOME", HOLDS, "OPS=2 OTHER_OPS=1 READS=1", "OPS=2 READS=2"),
     ("publish", "STAMP_FIRST SAME_HOME", HOLDS, "OPS=2 OTHER_OPS=1 READS=1", "OPS=2 READS=1"),
-    *[("publish", variant, CAUGHT, "OPS=2 READS=1", None) for variant in (
-        "NO_RELOAD SAME_HOME", "RELOAD_LATE SAME_HOME", "ZERO_STAMP_OK SAME_HOME", "KEY_COMPARE SAME_HOME",
-        "MISMATCH_UNCHECKED SAME_HOME", "CHECK_EARLY SAME_HOME", "NO_ZERO SAME_HOME", "BODY_FIRST SAME_HOME", "RETIRE_EARLY")],
+    *[
+        ("publish", variant, CAUGHT, "OPS=2 READS=1", None)
+        for variant in (
+            "NO_RELOAD SAME_HOME",
+            "RELOAD_LATE SAME_HOME",
+            "ZERO_STAMP_OK SAME_HOME",
+            "KEY_COMPARE SAME_HOME",
+            "MISMATCH_UNCHECKED SAME_HOME",
+            "CHECK_EARLY SAME_HOME",
+            "NO_ZERO SAME_HOME",
+            "BODY_FIRST SAME_HOME",
+            "RETIRE_EARLY",
+        )
+    ],
     ("settle", "", HOLDS, "", None),
     ("settle", "REOPEN ONE_DEATH", HOLDS, SKIPPED, ""),
-    *[("settle", variant, CAUGHT, "", None) for variant in (
-        "UNLOCK_BEFORE_CLEAR", "UNLOCK_BEFORE_APPLY", "JOURNAL_LATE", "POP_BEFORE_REDO", "LOCK_ONLY", "LATE_SETTLE", "NO_RECHECK REOPEN ONE_DEATH",
-        "RECHECK_INCARNATION REOPEN ONE_DEATH",
-        "FLUSH_WITHOUT_REDO", "SETTLE_UNLOCKS_FIRST", "NO_TAKEOVER", "IGNORE_SETTLER")],
+    *[
+        ("settle", variant, CAUGHT, "", None)
+        for variant in (
+            "UNLOCK_BEFORE_CLEAR",
+            "UNLOCK_BEFORE_APPLY",
+            "JOURNAL_LATE",
+            "POP_BEFORE_REDO",
+            "LOCK_ONLY",
+            "LATE_SETTLE",
+            "NO_RECHECK REOPEN ONE_DEATH",
+            "RECHECK_INCARNATION REOPEN ONE_DEATH",
+            "FLUSH_WITHOUT_REDO",
+            "SETTLE_UNLOCKS_FIRST",
+            "NO_TAKEOVER",
+            "IGNORE_SETTLER",
+        )
+    ],
     ("multi", "", HOLDS, "COMMITS=1 DEATHS=1", "COMMITS=2 DEATHS=2"),
     ("multi", "CUT", HOLDS, "COMMITS=1 DEATHS=0", "COMMITS=1 DEATHS=2"),
     ("multi", "CUT", HOLDS, "COMMITS=2 DEATHS=0", None),
-    *[("multi", variant, CAUGHT, "COMMITS=2 DEATHS=0", None) for variant in (
-        "NO_MARK", "COMMIT_EARLY", "SWEEP_EARLY", "UNLOCK_EARLY", "NO_STATE_CHECK", "CUT CUT_BY_WORDS", "CUT CUT_BY_VERSIONS")],
+    *[
+        ("multi", variant, CAUGHT, "COMMITS=2 DEATHS=0", None)
+        for variant in (
+            "NO_MARK",
+            "COMMIT_EARLY",
+            "SWEEP_EARLY",
+            "UNLOCK_EARLY",
+            "NO_STATE_CHECK",
+            "CUT CUT_BY_WORDS",
+            "CUT CUT_BY_VERSIONS",
+        )
+    ],
     *[("multi", variant, CAUGHT, "COMMITS=2 DEATHS=1", None) for variant in ("STALE_OPS", "RETIRE_TWICE", "UNDO_COMMITTED")],
 ]
 
 
 class Outcome(NamedTuple):
     passed: bool
-    text: str      # what was found, or why it failed
+    text: str  # what was found, or why it failed
     states: str
     seconds: float
 
@@ -74,9 +108,10 @@ def lines_never_executed(pan: pathlib.Path, report: str) -> list[str]:
     for line in table.splitlines():
         if match := re.match(r"proctype (\w+)", line):
             proctype = match[1]
-        elif match := re.match(r"\s*state\s+(\d+) -\(tr.*?\S+\.pml:(\d+) =>", line):
-            if (proctype, match[1], match[2]) not in unreached:
-                reached.add(match[2])
+            continue
+        match = re.match(r"\s*state\s+(\d+) -\(tr.*?\S+\.pml:(\d+) =>", line)
+        if match and (proctype, match[1], match[2]) not in unreached:
+            reached.add(match[2])
     return sorted({line for _, _, line in unreached} - reached, key=int)
 
 
@@ -86,14 +121,34 @@ def run_one(model: str, macros: str, expected: str, bounds: str, compress: bool)
         shutil.copy(MODELS / f"{model}.pml", work)
         defines = [f"-D{macro}" for macro in (macros + " " + bounds).split()]
         began = time.monotonic()
-        for command in (["spin", *defines, "-a", f"{model}.pml"],
-                        ["gcc", "-O2", "-w", "-DSAFETY", *(["-DCOLLAPSE"] if compress else []), f"-DMEMLIM={MEMORY_MIB}", "-o", "pan", "pan.c"]):
+        for command in (
+            ["spin", *defines, "-a", f"{model}.pml"],
+            [
+                "gcc",
+                "-O2",
+                "-w",
+                "-DSAFETY",
+                *(["-DCOLLAPSE"] if compress else []),
+                f"-DMEMLIM={MEMORY_MIB}",
+                "-o",
+                "pan",
+                "pan.c",
+            ],
+        ):
             built = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
             if built.returncode != 0 or not (work / "pan.c").exists():
-                return Outcome(False, f"{command[0]} failed: {(built.stdout + built.stderr).strip()[-300:]}", "0", time.monotonic() - began)
+                return Outcome(
+                    False, f"{command[0]} failed: {(built.stdout + built.stderr).strip()[-300:]}", "0", time.monotonic() - began
+                )
         try:
-            report = subprocess.run([work / "pan", f"-m{DEPTH_MAX}", "-w22"], cwd=work, capture_output=True, text=True,
-                                    timeout=RUN_SECONDS_MAX, check=False).stdout
+            report = subprocess.run(
+                [work / "pan", f"-m{DEPTH_MAX}", "-w22"],
+                cwd=work,
+                capture_output=True,
+                text=True,
+                timeout=RUN_SECONDS_MAX,
+                check=False,
+            ).stdout
         except subprocess.TimeoutExpired:
             return Outcome(False, f"not finished after {RUN_SECONDS_MAX} s", "?", time.monotonic() - began)
         seconds = time.monotonic() - began
@@ -102,7 +157,9 @@ def run_one(model: str, macros: str, expected: str, bounds: str, compress: bool)
         states_text = f"{float(states[1]):,.0f}" if states else "?"
         error = re.search(r"pan:\d+: (.*)", report)
         error_text = error[1] if error else ""
-        truncated = any(sign in report for sign in ("max search depth too small", "out of memory", "Search not completed", "memory limit"))
+        truncated = any(
+            sign in report for sign in ("max search depth too small", "out of memory", "Search not completed", "memory limit")
+        )
         if errors is None:
             return Outcome(False, f"no result: {report.strip()[-200:]}", states_text, seconds)
         if expected == CAUGHT:
@@ -120,7 +177,9 @@ def run_one(model: str, macros: str, expected: str, bounds: str, compress: bool)
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="bounds for CI")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="runs at a time, each up to 4 GiB (default: 2 or fewer)")
+    parser.add_argument(
+        "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="runs at a time, each up to 4 GiB (default: 2 or fewer)"
+    )
     parser.add_argument("--only", default="", help="only runs whose name contains this text")
     options = parser.parse_args()
     for tool in ("spin", "gcc"):
@@ -141,8 +200,12 @@ def main() -> int:
             outcome = future.result()
             passed += outcome.passed
             failed += not outcome.passed
-            print(f"{'ok    ' if outcome.passed else 'FAILED'} {name:<46} must be {'verified' if expected == HOLDS else 'caught  '} "
-                  f"{outcome.states:>12} states {outcome.seconds:6.1f} s  {outcome.text}", flush=True)
+            verdict = "ok    " if outcome.passed else "FAILED"
+            print(
+                f"{verdict} {name:<46} must be {'verified' if expected == HOLDS else 'caught  '} "
+                f"{outcome.states:>12} states {outcome.seconds:6.1f} s  {outcome.text}",
+                flush=True,
+            )
     print(f"{passed} passed, {failed} failed")
     return 0 if failed == 0 and passed > 0 else 1
 
