@@ -1,6 +1,7 @@
 /* test_crash.c -- the systematic crash test: every operation, killed or stopped at its every store to shared memory.
  *
  *   test_crash                      every op; of those with many stores, only some of these: the report says how many
+ *   FC_QUICK=1 test_crash           a tenth of these, for sanitizers and emulation
  *   FC_SOAK=1 test_crash            every store of every op, and settling after 100 deaths of each: hours
  *   test_crash --op NAME [--first M [--second S]] [--at N] [--way WAY]
  *                                   as a failure names itself: a session died at store M of the op, a settler at store S of settling it
@@ -34,13 +35,15 @@
 #define POINTS_MAX 60000u
 #define POINTS_NEAR 2u
 #define POINTS_OF_PAYLOAD 12u
-/* Unless FC_SOAK is set: points of one op, of one settling, and how many deaths of an op are settled. */
-#define POINTS_OF_OP 130u
-#define POINTS_OF_SETTLING 24u
-#define DEATHS_SETTLED 5u
-/* With FC_SOAK all stores of an op are tried, and so much of settling: two levels of everything would be days. */
-#define SOAK_POINTS_OF_SETTLING 200u
-#define SOAK_DEATHS_SETTLED 100u
+/* Points of one op, of one settling, and how many deaths of an op are settled: with FC_QUICK (where every instruction is slow), without,
+ * and with FC_SOAK, where all stores of an op are tried; two levels of everything would be days. */
+typedef struct crash_bounds {
+    uint64_t points_of_op;
+    uint64_t points_of_settling;
+    uint64_t deaths_settled;
+} crash_bounds;
+static const crash_bounds quick_bounds = {10, 4, 1}, usual_bounds = {130, 24, 5}, soak_bounds = {POINTS_MAX, 200, 100};
+static crash_bounds bounds;
 #define WAYS_SPREAD 4u
 #define OP_SECONDS_MAX 240u
 /* The child's exit status when the op got no memory, because the survivor took it while the child was stopped. */
@@ -338,12 +341,12 @@ static int settle_death(uint64_t m)
     snprintf(label, sizeof label, "%s", from);
     if (!die_once(world.image, 0, m, &world.second_image)) return 0;
     uint64_t count = 0, n = only_second;
-    if (only_second == 0) count = run_points(world.second_image, from, 1, soak ? SOAK_POINTS_OF_SETTLING : POINTS_OF_SETTLING, m, NULL);
+    if (only_second == 0) count = run_points(world.second_image, from, 1, bounds.points_of_settling, m, NULL);
     if (n == 0 && (count < 8 || only_at != 0)) return 1;
     if (n == 0) n = 2 + m * 7 % (count - 2);
     snprintf(from, sizeof from, "--op %s --first %" PRIu64 " --second %" PRIu64, world.op->name, m, n);
     snprintf(label, sizeof label, "%s", from);
-    if (die_once(world.second_image, 1, n, &world.third_image)) run_points(world.third_image, from, 1, POINTS_OF_SETTLING / 3, m, NULL);
+    if (die_once(world.second_image, 1, n, &world.third_image)) run_points(world.third_image, from, 1, bounds.points_of_settling / 3 + 1, m, NULL);
     return 1;
 }
 
@@ -353,7 +356,7 @@ static uint64_t run_settling(uint64_t count)
     uint64_t deaths = 0;
     take_profile(world.image, 0);
     /* Another offset for each op, so that together they meet every kind of moment. */
-    uint64_t chosen = choose_points(count, soak ? SOAK_DEATHS_SETTLED : DEATHS_SETTLED, count * 7, firsts);
+    uint64_t chosen = choose_points(count, bounds.deaths_settled, count * 7, firsts);
     if (only_first != 0) firsts[0] = (uint32_t)only_first, chosen = 1;
     for (uint64_t i = 0; i < chosen; i++) deaths += (uint64_t)settle_death(firsts[i]);
     return deaths;
@@ -383,7 +386,7 @@ static void run_op(const crash_op *op)
     snprintf(label, sizeof label, "--op %s", op->name);
     char from[64];
     snprintf(from, sizeof from, "--op %s", op->name);
-    if (only_first == 0) count = run_points(world.image, from, 0, soak ? POINTS_MAX : POINTS_OF_OP, (uint64_t)op->name[0], &chosen);
+    if (only_first == 0) count = run_points(world.image, from, 0, bounds.points_of_op, (uint64_t)op->name[0], &chosen);
     uint64_t first_points = results->points - points;
     if (only_at == 0 || only_first != 0) deaths = run_settling(count != 0 ? count : take_profile(world.image, 0));
     printf("%-22s %5" PRIu64 " stores, %5" PRIu64 " tried, %5" PRIu64 " runs; settled after %2" PRIu64 " deaths, %5" PRIu64 " runs; %5.1f s\n",
@@ -430,6 +433,7 @@ static void *shared(size_t bytes)
 int main(int argc, char **argv)
 {
     soak = getenv("FC_SOAK") != NULL;
+    bounds = soak ? soak_bounds : getenv("FC_QUICK") != NULL ? quick_bounds : usual_bounds;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--op") == 0) only_op = argv[i + 1];
         else if (strcmp(argv[i], "--at") == 0) only_at = strtoull(argv[i + 1], NULL, 10);
