@@ -5,7 +5,7 @@
 # so that its summary closes the output. While the C tests of the first configuration run, the other ones are compiled.
 #
 # FC_QUICK=1 asks a test for its shortest bounds (set here where every instruction is slow: sanitizers, emulation), FC_SOAK=1 for
-# its longest. Neither: what the check of a commit can afford. With FC_SOAK the slow configurations get these middle bounds.
+# its longest. Neither: what the check of a commit can afford; the slow configurations get these bounds when soaking.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,15 +37,15 @@ c_tests() {
         .venv/bin/meson test -C "build/$configuration" --no-rebuild --print-errorlogs "$@" ${soak:+--timeout-multiplier 0}
 }
 
-# The sanitizers of gcc 12 and clang 14 want their shadow memory where newer kernels may put other
-# things; without address space randomisation the place is free. Where setarch is forbidden (some containers) it often is, too.
+# The sanitizers of gcc 12 and clang 14 want their shadow memory where newer kernels may put other things; without address space
+# randomisation the place is free. Where setarch is forbidden (some containers) it often is, too.
 slow_c_tests() {
     local fixed_addresses=()
     if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(uname -m)" -R); fi
-    local bounds=(FC_QUICK=1) instead_of=crash
-    if [ -n "$soak" ]; then bounds=(--unset=FC_SOAK) instead_of=crash-short; fi
+    local bounds=(FC_QUICK=1)
+    if [ -n "$soak" ]; then bounds=(--unset=FC_SOAK); fi
     env "${bounds[@]}" TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 "${fixed_addresses[@]}" \
-        "$BASH" tools/run_tests.sh c_tests "$@" --no-suite $instead_of
+        "$BASH" tools/run_tests.sh c_tests "$@"
 }
 
 if [ "$mode" = c_tests ]; then
@@ -68,7 +68,7 @@ else
     make --no-print-directory -j1 --keep-going $(printf 'build-%s ' "${sanitizers[@]}" "${compilers[@]}") >/dev/null 2>&1 &
     compiling=$!
     stage "lint" make --no-print-directory lint
-    stage "C tests, gcc" c_tests release --no-suite crash-short
+    stage "C tests, gcc" c_tests release
     wait $compiling
     for configuration in "${sanitizers[@]}"; do stage "C tests, gcc, $configuration" slow_c_tests "$configuration"; done
     if have clang; then

@@ -23,8 +23,9 @@
 
 #include <time.h>
 
-/* A closing session waits so long for somebody who looks at its slot; then it leaves the slot to be settled. */
-#define CLOSE_ATTEMPTS 50u
+/* A closing session waits so long (20 ms) for somebody who looks at its slot or holds a page of its blocks; then it leaves the slot to be
+ * settled. */
+#define CLOSE_ATTEMPTS 200u
 #define CLOSE_PAUSE_NS 100000
 
 static uint64_t settler_word(const fc_session *session)
@@ -99,12 +100,14 @@ static int leave(fc_session *session)
 void fc_settle_close(fc_session *session)
 {
     uint64_t word = settler_word(session);
-    for (uint32_t attempt = 0; !settle_try_lock(session, session->slot_index); attempt++) {
-        if (attempt == CLOSE_ATTEMPTS) return;
+    for (uint32_t attempt = 0; attempt < CLOSE_ATTEMPTS; attempt++) {
+        if (settle_try_lock(session, session->slot_index)) {
+            int left = leave(session);
+            settle_unlock(session, session->slot_index, word);
+            if (left) return;
+        }
         nanosleep(&(struct timespec){.tv_nsec = CLOSE_PAUSE_NS}, NULL);
     }
-    (void)leave(session);
-    settle_unlock(session, session->slot_index, word);
 }
 
 /* Steps 2 to 4: after them nobody waits for the dead session any more. */
