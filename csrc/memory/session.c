@@ -138,7 +138,7 @@ static fc_status claim_slot(fc_cache *cache, uint32_t slot_index, void **lock_pa
     }
     fc_store32_relaxed(&slot->pid, (uint32_t)getpid());
     fc_store32_relaxed(&slot->tid, (uint32_t)syscall(SYS_gettid));
-    fc_store_release(&slot->pid_namespace, identity != 0 ? cache->pid_namespace : 0); /* [slot.namespace] */
+    fc_store_release(&slot->pid_namespace, identity != 0 ? fc_load_relaxed(&cache->pid_namespace) : 0); /* [slot.namespace] */
     return FC_OK;
 }
 
