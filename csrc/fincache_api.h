@@ -161,6 +161,18 @@ fc_status fc_session_close(fc_session *session);
 /* How long a write may wait for a lock that a live thread holds before FC_BUSY. Default 100 ms. 0: never wait. */
 fc_status fc_session_set_timeout(fc_session *session, uint64_t timeout_ns);
 
+/* Has the engine call `before` and `after` around every wait of the session that may leave the processor: a lock that another session
+ * holds did not come free while the writer spun (some microseconds), or a closing session waits for others. Between the two calls the engine
+ * asks the kernel whether the owner lives, settles it if not, and sleeps; it holds no lock then that another session may want, except
+ * those of the dead that it settles. So an interpreter's lock can be given up in `before` and taken back in `after`, for real waits only:
+ *     static void before(void *context) { *(PyThreadState **)context = PyEval_SaveThread(); }
+ *     static void after(void *context) { PyEval_RestoreThread(*(PyThreadState **)context); }
+ * Both run on the session's thread, in turn, and each wait may have several pairs of calls. They are not called when a thread that ends
+ * closes its sessions, nor by fc_session_open. Inside them the session may read; a write or fc_session_close returns FC_REENTERED. Other
+ * threads may do anything meanwhile; fc_cache_close is FC_BUSY for them. A thread may end inside them (pthread_exit): its session is then
+ * settled by others, as when it is killed. NULL for both: none, the default. */
+fc_status fc_session_set_wait_hooks(fc_session *session, void (*before)(void *context), void (*after)(void *context), void *context);
+
 /* Settles every session whose thread is dead; *settled_count of them. Any session may call it; waiters do so by themselves. */
 fc_status fc_session_reap(fc_session *session, uint32_t *settled_count);
 
@@ -240,8 +252,9 @@ fc_status fc_expires(fc_session *session, const fc_key *key, uint64_t *expires_u
 typedef struct fc_read {
     void *buffer;                /* in */
     uint64_t buffer_bytes;       /* in */
-    uint64_t value_bytes;        /* out: length of the value, also with FC_BUFFER_SMALL */
-    uint64_t version;            /* out */
+    uint64_t value_bytes;        /* out: length of the value; with FC_OK and FC_BUFFER_SMALL, otherwise untouched */
+    uint64_t version;            /* out: likewise */
+    uint64_t schema;             /* out: likewise; 0, or the id that fc_schema_register gave for the record's dtype */
     fc_status status;            /* out: FC_OK, FC_MISS, FC_BUFFER_SMALL, FC_WRONG_TYPE, FC_CONTENDED, FC_CORRUPT */
 } fc_read;
 

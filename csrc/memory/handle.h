@@ -63,6 +63,9 @@ struct fc_session {
     fc_session_node *node;            /* its place in the pool */
     fc_session *settler;              /* set while somebody acts as this session after its death: who that is */
     void *lock_page;                  /* PROT_NONE mapping that carries the kernel lock on the slot's byte */
+    void (*wait_before)(void *context);   /* fc_session_set_wait_hooks; both or none */
+    void (*wait_after)(void *context);
+    void *wait_context;
     uint64_t local_stats[FC_STAT_COUNT];  /* of a read-only session */
 };
 
@@ -127,6 +130,17 @@ static inline uint32_t fc_owner_word(uint32_t slot_index, uint64_t incarnation)
 }
 
 static inline void fc_stat(fc_session *session, uint32_t stat, uint64_t by) { fc_counter_add(&session->stats[stat], by); }
+
+/* Around every wait that may leave the processor. In between nothing is held that another session may want (fincache_api.h). */
+static inline void fc_wait_begin(const fc_session *session)
+{
+    if (session->wait_before != NULL) session->wait_before(session->wait_context);
+}
+
+static inline void fc_wait_end(const fc_session *session)
+{
+    if (session->wait_after != NULL) session->wait_after(session->wait_context);
+}
 
 /* xorshift32 (Marsaglia, "Xorshift RNGs", J. Stat. Software 8(14), 2003); for sampling, not for secrets. */
 static inline uint32_t fc_random(fc_session *session)

@@ -45,6 +45,18 @@ static fc_status busy(fc_session *session, uint32_t owner)
     return fc_fail(FC_BUSY, "held by pid %u, tid %u", fc_load32_relaxed(&slot->pid), fc_load32_relaxed(&slot->tid));
 }
 
+/* Settles a dead owner, or sleeps until the next look. The lock is not tried in here: it must not be held while the hook `after` waits for
+ * something else. */
+static void wait_for_owner(fc_session *session, const uint32_t *word, uint64_t deadline_mono_ns, long *sleep_ns)
+{
+    fc_wait_begin(session);
+    if (!fc_lock_settle_owner(session, word) && fc_clock_mono_ns() < deadline_mono_ns) {
+        nanosleep(&(struct timespec){.tv_nsec = *sleep_ns}, NULL);
+        if (*sleep_ns < SLEEP_NS_MAX) *sleep_ns *= 2;
+    }
+    fc_wait_end(session);
+}
+
 fc_status fc_lock_wait(fc_session *session, uint32_t *word, uint64_t deadline_mono_ns)
 {
     long sleep_ns = SLEEP_NS_MIN;
@@ -56,10 +68,7 @@ fc_status fc_lock_wait(fc_session *session, uint32_t *word, uint64_t deadline_mo
             fc_spin_pause();
         }
         uint32_t owner = fc_load32_relaxed(word);
-        int settled = owner != 0 && fc_lock_settle_owner(session, word);
+        if (owner != 0) wait_for_owner(session, word, deadline_mono_ns, &sleep_ns);
         if (fc_clock_mono_ns() >= deadline_mono_ns) return fc_lock_try_word(session, word) ? FC_OK : busy(session, owner);
-        if (owner == 0 || settled) continue;
-        nanosleep(&(struct timespec){.tv_nsec = sleep_ns}, NULL);
-        if (sleep_ns < SLEEP_NS_MAX) sleep_ns *= 2;
     }
 }

@@ -3,7 +3,7 @@
  * A lock is a 32-bit word: 0 or fc_owner_word of the session that holds it. Its offset goes into the session's journal before the
  * compare-and-swap, so that the settler of a dead session finds every lock it may hold.
  *
- * Waiting      spin, then sleep 20 to 200 us between looks. Every look asks whether the owner is alive; a dead owner is settled as a
+ * Waiting      spin, then sleep 20 to 200 us between looks, inside the session's wait hooks. Every look asks whether the owner is alive; a dead owner is settled as a
  *              whole and the lock comes free. A futex would wake sooner, but holders need 50 ns, and nobody wakes waiters for the dead.
  * Pairs        [lock.hand-over] release in fc_lock_release <-> acquire in fc_lock_try
  */

@@ -37,6 +37,7 @@ static void close_sessions_of_thread(void *first)
     for (fc_session *session = first; session != NULL && session->state == FC_SESSION_OPEN;) {
         fc_session *next = session->next_of_thread;
         pthread_setspecific(thread_key, next);
+        session->wait_before = session->wait_after = NULL; /* an interpreter has forgotten the thread by now */
         (void)fc_session_close(session);
         session = next;
     }
@@ -285,6 +286,16 @@ fc_status fc_session_set_timeout(fc_session *session, uint64_t timeout_ns)
 {
     FC_TRY(fc_session_enter_read(session));
     session->timeout_ns = timeout_ns < TIMEOUT_NS_MAX ? timeout_ns : TIMEOUT_NS_MAX; /* deadlines must not overflow */
+    return FC_OK;
+}
+
+fc_status fc_session_set_wait_hooks(fc_session *session, void (*before)(void *context), void (*after)(void *context), void *context)
+{
+    FC_TRY(fc_session_enter_read(session));
+    if ((before == NULL) != (after == NULL)) return fc_fail(FC_INVALID_ARGUMENT, "one of before and after is NULL");
+    session->wait_before = before;
+    session->wait_after = after;
+    session->wait_context = context;
     return FC_OK;
 }
 

@@ -106,7 +106,9 @@ void fc_settle_close(fc_session *session)
             settle_unlock(session, session->slot_index, word);
             if (left) return;
         }
+        fc_wait_begin(session);
         nanosleep(&(struct timespec){.tv_nsec = CLOSE_PAUSE_NS}, NULL);
+        fc_wait_end(session);
     }
 }
 

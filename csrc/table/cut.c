@@ -17,13 +17,16 @@
 typedef struct cut_proof {
     fc_hit hit;                /* if found */
     uint64_t version;          /* of the home, if not */
+    uint64_t schema;           /* if found */
     fc_read *read;
     fc_status status;          /* FC_OK or FC_MISS of the lookup */
 } cut_proof;
 
 static int copy_to_read(const fc_session *session, fc_hit *hit, void *context)
 {
-    fc_read *read = context;
+    cut_proof *proof = context;
+    fc_read *read = proof->read;
+    proof->schema = fc_view_schema(&hit->view);
     if (hit->view.value_bytes > read->buffer_bytes) return 1;
     return fc_view_copy_value(session, &hit->view, 0, read->buffer, hit->view.value_bytes);
 }
@@ -39,7 +42,7 @@ static fc_status collect(fc_session *session, const fc_key *keys, cut_proof *pro
     for (uint64_t i = 0; i < count; i++) {
         cut_proof *proof = &proofs[i];
         proof->version = fc_load_acquire(&fc_home_of(session, keys[i].hash)->version); /* [bucket.version] */
-        proof->status = fc_lookup(session, &keys[i], copy_to_read, proof->read, &proof->hit);
+        proof->status = fc_lookup(session, &keys[i], copy_to_read, proof, &proof->hit);
         if (proof->status != FC_OK && proof->status != FC_MISS) return proof->status;
     }
     return FC_OK;
@@ -90,6 +93,7 @@ static void deliver(fc_session *session, const fc_key *keys, cut_proof *proofs, 
         if (missing) continue;
         read->value_bytes = view->value_bytes;
         read->version = view->stamp;
+        read->schema = proofs[i].schema;
         read->status = view->value_bytes > read->buffer_bytes ? FC_BUFFER_SMALL : FC_OK;
         fc_mark_used(session, keys[i].hash, proofs[i].hit.mark_index);
     }

@@ -29,6 +29,13 @@ static inline __attribute__((always_inline)) int copy_value(const fc_session *se
     return fc_view_copy_value(session, &hit->view, 0, to->buffer, hit->view.value_bytes);
 }
 
+static inline __attribute__((always_inline)) int copy_value_and_schema(const fc_session *session, fc_hit *hit, void *context)
+{
+    target *to = context;
+    to->schema = fc_view_schema(&hit->view);
+    return copy_value(session, hit, context);
+}
+
 static int copy_entry(const fc_session *session, fc_hit *hit, void *context)
 {
     target *to = context;
@@ -208,10 +215,11 @@ fc_status fc_get_many(fc_session *session, const fc_key *keys, fc_read *reads, u
         for (uint64_t i = from; i < from + group; i++) {
             fc_hit hit;
             target to = {.buffer = reads[i].buffer, .buffer_bytes = reads[i].buffer_bytes};
-            reads[i].status = read_key(session, &keys[i], copy_value, &to, &hit);
+            reads[i].status = read_key(session, &keys[i], copy_value_and_schema, &to, &hit);
             if (reads[i].status != FC_OK) continue;
             reads[i].value_bytes = hit.view.value_bytes;
             reads[i].version = hit.view.stamp;
+            reads[i].schema = to.schema;
             if (hit.view.value_bytes > reads[i].buffer_bytes) reads[i].status = FC_BUFFER_SMALL;
         }
     }

@@ -193,6 +193,112 @@ static void the_lock_of_the_dead_is_free_at_once(void)
     check_close(&made);
 }
 
+/* ------------------------------------------------------------------ wait hooks */
+
+/* An interpreter's lock, as a binding has one: the hooks give it up and take it back. */
+typedef struct interpreter {
+    fc_session *session;
+    fc_key key;
+    pthread_mutex_t lock;
+    uint64_t before_count, after_count;
+    holder *to_stop;           /* let go in the first wait */
+    int ends_thread;
+} interpreter;
+
+static void give_up(void *context)
+{
+    interpreter *in = context;
+    char buffer[8];
+    uint64_t bytes;
+    CHECK_EQUAL(in->before_count, in->after_count);
+    in->before_count++;
+    CHECK_STATUS(FC_MISS, fc_get(in->session, &in->key, buffer, sizeof buffer, &bytes));
+    CHECK_STATUS(FC_REENTERED, fc_delete(in->session, &in->key));
+    CHECK_STATUS(FC_REENTERED, fc_session_close(in->session));
+    pthread_mutex_unlock(&in->lock);
+}
+
+static void take_back(void *context)
+{
+    interpreter *in = context;
+    if (in->ends_thread) pthread_exit(NULL);
+    pthread_mutex_lock(&in->lock);
+    in->after_count++;
+    CHECK_EQUAL(in->before_count, in->after_count);
+    if (in->to_stop != NULL) {
+        pthread_barrier_wait(&in->to_stop->let_go);
+        in->to_stop = NULL;
+    }
+}
+
+/* P13: a writer that waits calls its hooks around each wait, in pairs; one that finds the lock free never does. */
+static void hooks_surround_waits_and_nothing_else(void)
+{
+    fixture made = check_open(2 << 20);
+    interpreter in = {.session = made.session, .key = check_key(&made, "k"), .lock = PTHREAD_MUTEX_INITIALIZER};
+    fc_write write = {"w", 1, 0, 0};
+    holder h;
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_session_set_wait_hooks(made.session, give_up, NULL, &in));
+    CHECK_OK(fc_session_set_wait_hooks(made.session, give_up, take_back, &in));
+    pthread_mutex_lock(&in.lock);
+    CHECK_OK(fc_set(made.session, &in.key, "v", 1, NULL, NULL));
+    CHECK_OK(fc_set_many(made.session, &in.key, &write, 1, 0));
+    CHECK_OK(fc_delete(made.session, &in.key));
+    CHECK_EQUAL(0, in.before_count);
+    holder_start(&h, made.cache, in.key.hash);
+    CHECK_OK(fc_session_set_timeout(made.session, 2000000));
+    CHECK_STATUS(FC_BUSY, fc_set(made.session, &in.key, "v", 1, NULL, NULL));
+    CHECK(in.before_count > 1);
+    CHECK_EQUAL(in.before_count, in.after_count);
+    uint64_t count_before = in.before_count;
+    CHECK_STATUS(FC_BUSY, fc_set_many(made.session, &in.key, &write, 1, 0));
+    CHECK(in.before_count > count_before);
+    CHECK_OK(fc_session_set_timeout(made.session, UINT64_C(60000000000)));
+    in.to_stop = &h;
+    CHECK_OK(fc_set(made.session, &in.key, "v", 1, NULL, NULL));
+    pthread_join(h.thread, NULL);
+    CHECK_EQUAL(in.before_count, in.after_count);
+    CHECK_OK(fc_session_set_wait_hooks(made.session, NULL, NULL, NULL));
+    audit_segment(made.session);
+    pthread_mutex_unlock(&in.lock);
+    check_close(&made);
+}
+
+static void *wait_and_end(void *context)
+{
+    interpreter *in = context;
+    REQUIRE_OK(fc_session_open(in->session->cache, &in->session));
+    CHECK_OK(fc_session_set_wait_hooks(in->session, give_up, take_back, in));
+    pthread_mutex_lock(&in->lock);
+    (void)!fc_set(in->session, &in->key, "v", 1, NULL, NULL);
+    CHECK(!"the thread ended in its hook");
+    return NULL;
+}
+
+/* P2, P12: a thread that ends inside a hook leaves a session that others settle, like that of a killed one. */
+static void a_thread_that_ends_in_a_hook_is_settled(void)
+{
+    fixture made = check_open(2 << 20);
+    interpreter in = {.session = made.session, .key = check_key(&made, "k"), .lock = PTHREAD_MUTEX_INITIALIZER, .ends_thread = 1};
+    pthread_t thread;
+    uint32_t settled_count = 0;
+    holder h;
+    holder_start(&h, made.cache, in.key.hash);
+    REQUIRE(pthread_create(&thread, NULL, wait_and_end, &in) == 0);
+    pthread_join(thread, NULL);
+    holder_stop(&h);
+    CHECK_OK(fc_session_reap(made.session, &settled_count));
+    CHECK_EQUAL(1, settled_count);
+    CHECK_OK(fc_set(made.session, &in.key, "v", 1, NULL, NULL));
+    audit_segment(made.session);
+    CHECK_OK(fc_session_close(made.session));
+    /* The ended thread's session still counts as another thread's: the mapping stays. */
+    CHECK_STATUS(FC_BUSY, fc_cache_close(made.cache));
+    CHECK_OK(fc_cache_unlink(made.name));
+}
+
+/* ------------------------------------------------------------------ counting */
+
 /* Eight threads increment one key: no update is lost (the lock excludes), and every write is counted. */
 static void *increment_many(void *context)
 {
@@ -229,6 +335,8 @@ int main(void)
     RUN(a_waiter_gets_the_lock_when_it_comes_free);
     RUN(a_damaged_owner_word_ends_in_busy);
     RUN(the_lock_of_the_dead_is_free_at_once);
+    RUN(hooks_surround_waits_and_nothing_else);
+    RUN(a_thread_that_ends_in_a_hook_is_settled);
     RUN(increments_of_eight_threads_all_count);
     return check_report();
 }
