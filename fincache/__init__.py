@@ -17,6 +17,7 @@ numpy is imported by the first call of Cache.records, not by `import fincache`.
 
 from fincache import _core
 from fincache._errors import (
+    AddressInUse,
     BufferTooSmall,
     Busy,
     Closed,
@@ -40,6 +41,7 @@ from fincache._errors import (
     NotAFloat,
     NotAnInteger,
     OutOfMemory,
+    PathTooLong,
     PermissionDenied,
     ReadOnly,
     Reentered,
@@ -63,6 +65,7 @@ from fincache.segment import attach, open, segments, unlink  # noqa: A004 -- fin
 __version__ = _core.version()
 
 __all__ = [
+    "AddressInUse",
     "BufferTooSmall",
     "Busy",
     "Cache",
@@ -88,6 +91,7 @@ __all__ = [
     "NotAFloat",
     "NotAnInteger",
     "OutOfMemory",
+    "PathTooLong",
     "PermissionDenied",
     "ReadOnly",
     "Reentered",

@@ -21,6 +21,7 @@
     |-- PermissionDenied (PermissionError)    |-- SegmentRetired (RuntimeError)
     |-- ForeignSegment, TruncatedSegment, LayoutNewer, LayoutOlder, CorruptSegment (ValueError)
     |-- SizeTooSmall (ValueError)
+    |-- AddressInUse (OSError)                |-- PathTooLong (ValueError)
     `-- InternalError (RuntimeError)
 
 Numbers, messages and hints are rows of csrc/base/status.def and are nowhere repeated here: `_core` reads the rows from the C
@@ -220,6 +221,14 @@ class CorruptSegment(FinCacheError, ValueError):
 
 class SizeTooSmall(FinCacheError, ValueError):
     """The size is too small for a segment."""
+
+
+class AddressInUse(FinCacheError, OSError):
+    """Somebody listens on that address already."""
+
+
+class PathTooLong(FinCacheError, ValueError):
+    """The path is longer than a UNIX socket's may be."""
 
 
 class SystemFailure(FinCacheError, OSError):
