@@ -5,7 +5,7 @@
 Prints `path:line: what is wrong` for each finding and exits with 1 if there is any. The rules:
 
   floors      csrc/<floor> includes only its own floor and those below; two types never include each other
-  arrows      a module of fincache/ imports only what stands before it in ARROWS; only _core.py touches cffi
+  arrows      a module of fincache/ imports only what stands before it in ARROWS; only _core touches cffi
   atomics     shared memory is written through csrc/base/atomics.h: no other file uses the compiler's atomics, or volatile
   structs     only csrc/layout/ holds static assertions on offsets, the mark of a struct that another process reads
   pairs       a label such as [entry.publish] stands at least twice in csrc/, and in docs/memory-model.md; labels there exist
@@ -114,7 +114,7 @@ def imports_of(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[int
 
 
 def check_arrows(root: Path, files: list[Path]) -> Iterator[str]:
-    """Python arrows: _core <- client <- daemon <- cli; cffi stays in _core.py."""
+    """Python arrows: _core <- client <- daemon <- cli; cffi stays in _core."""
     rank = {name: index for index, group in enumerate(ARROWS) for name in group}
     for path in files:
         if path.parts[0] != "fincache" or path.suffix != ".py" or path.name == "_build_ffi.py":
@@ -127,7 +127,7 @@ def check_arrows(root: Path, files: list[Path]) -> Iterator[str]:
         for number, target in imports_of(tree, path.parts[:-1]):
             parts = target.split(".")
             if (parts[0] == "cffi" or parts[:2] == ["fincache", "_fincache"]) and module != "_core":
-                yield f"{path}:{number}: only _core.py touches cffi"
+                yield f"{path}:{number}: only _core touches cffi"
             if parts[0] != "fincache" or len(parts) < 2 or parts[1] == module:
                 continue
             above = rank.get(parts[1])

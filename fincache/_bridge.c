@@ -1,0 +1,97 @@
+/* _bridge.c -- see _bridge.h. Part of the extension `_fincache`, and called from there only. */
+#include <fincache.h>
+
+#include "_bridge.h"
+
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+fc_status fcpy_get(const fc_cache *cache, fc_session *session, uint32_t database, const void *key, uint64_t key_bytes, void *buffer,
+                   uint64_t buffer_bytes, uint64_t *value_bytes)
+{
+    fc_key prepared;
+    fc_status status = fc_key_init(cache, database, key, key_bytes, &prepared);
+    return status != FC_OK ? status : fc_get(session, &prepared, buffer, buffer_bytes, value_bytes);
+}
+
+fc_status fcpy_set(const fc_cache *cache, fc_session *session, uint32_t database, const void *key, uint64_t key_bytes, const void *value,
+                   uint64_t value_bytes, const fc_set_options *options, fc_set_result *result)
+{
+    fc_key prepared;
+    fc_status status = fc_key_init(cache, database, key, key_bytes, &prepared);
+    return status != FC_OK ? status : fc_set(session, &prepared, value, value_bytes, options, result);
+}
+
+fc_status fcpy_prepare(const fc_cache *cache, uint32_t database, const char *bytes, const uint32_t *key_bytes, uint64_t count, fc_key *keys)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        fc_status status = fc_key_init(cache, database, bytes, key_bytes[i], &keys[i]);
+        if (status != FC_OK) return status;
+        bytes += key_bytes[i];
+    }
+    return FC_OK;
+}
+
+static char *row_at(const fcpy_rows *table, uint64_t i)
+{
+    return table->rows + (int64_t)i * table->stride_bytes;
+}
+
+/* FC_OK and mask and row of one key that was read, or what is wrong with it. */
+static fc_status judge(const fcpy_rows *into, uint64_t i, const fc_read *read, unsigned char *mask)
+{
+    switch (read->status) {
+    case FC_OK:
+        if (read->schema != into->schema || read->value_bytes != into->row_bytes) return FC_SCHEMA_MISMATCH;
+        mask[i] = 1;
+        return FC_OK;
+    case FC_MISS:
+        mask[i] = 0;
+        memset(row_at(into, i), 0, into->row_bytes);
+        return FC_OK;
+    case FC_BUFFER_SMALL:
+    case FC_WRONG_TYPE:
+        return FC_SCHEMA_MISMATCH;
+    default:
+        return read->status;
+    }
+}
+
+fc_status fcpy_read_rows(fc_session *session, const fc_key *keys, uint64_t count, const fcpy_rows *into, fc_read *reads, unsigned char *mask,
+                         int cut, uint64_t *failed_index)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        reads[i].buffer = row_at(into, i);
+        reads[i].buffer_bytes = into->row_bytes;
+    }
+    *failed_index = count;
+    fc_status status = cut ? fc_get_cut(session, keys, reads, count) : fc_get_many(session, keys, reads, count);
+    if (status != FC_OK) return status;
+    for (uint64_t i = 0; i < count; i++) {
+        status = judge(into, i, &reads[i], mask);
+        if (status == FC_OK) continue;
+        *failed_index = i;
+        return status;
+    }
+    return FC_OK;
+}
+
+fc_status fcpy_write_rows(fc_session *session, const fc_key *keys, uint64_t count, const fcpy_rows *from, fc_write *writes,
+                          uint64_t expires_unix_ns, uint32_t flags)
+{
+    for (uint64_t i = 0; i < count; i++)
+        writes[i] = (fc_write){.value = row_at(from, i), .value_bytes = from->row_bytes, .expires_unix_ns = expires_unix_ns, .schema = from->schema};
+    return fc_set_many(session, keys, writes, count, flags);
+}
+
+/* The locale is pinned: a host program that called setlocale() must not change what "0.1" is. */
+int fcpy_long_double(const char *text, long double *number)
+{
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    char *end;
+    if (plain == (locale_t)0) return -1;
+    *number = strtold_l(text, &end, plain);
+    freelocale(plain);
+    return end != text && *end == 0 ? 0 : -1;
+}

@@ -1,0 +1,80 @@
+"""One thread's right to read and write."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from fincache._core.reading import Reads
+from fincache._core.statuses import KEY_BYTES_MAX, TYPE_NAMES, check, new_uncleared
+from fincache._core.writing import Writes
+from fincache._fincache import ffi, lib
+from fincache._reports import Stats
+
+
+@ffi.def_extern(name="fcpy_visit_key", error=1)  # type: ignore[untyped-decorator]
+def _visit_key(context: Any, key: Any, key_bytes: int, kind: int) -> int:
+    ffi.from_handle(context).append((ffi.buffer(key, key_bytes)[:], TYPE_NAMES.get(kind, b"unknown")))
+    return 0
+
+
+class Session(Reads, Writes):
+    """One thread's right to read and write. Methods take a database and keys as bytes, and never keep a reference to them.
+
+    A miss is None (values) or False. Failures raise.
+    """
+
+    def stats(self) -> Stats:
+        """fc_session_stats: the counters of this session alone."""
+        out = ffi.new("fc_stats *")
+        check(lib.fc_session_stats(self._pointer, out))
+        return unpack_stats(out)
+
+    def reap(self) -> int:
+        """fc_session_reap: settles every dead session, and says how many."""
+        settled = ffi.new("uint32_t *")
+        check(lib.fc_session_reap(self._pointer, settled))
+        count: int = settled[0]
+        return count
+
+    # -------------------------------------------------------------- the key space
+
+    def count(self, database: int) -> int:
+        """fc_count."""
+        call = self._borrow()
+        check(lib.fc_count(self._pointer, database, call.count))
+        key_count: int = call.count[0]
+        self._idle.append(call)
+        return key_count
+
+    def random_key(self, database: int) -> bytes | None:
+        """fc_random_key, into a buffer for any key: a second draw after FC_BUFFER_SMALL would favour short keys."""
+        call = self._borrow()
+        buffer = new_uncleared("char[]", KEY_BYTES_MAX)
+        key: bytes | None = None
+        if self._answer(lib.fc_random_key(self._pointer, database, buffer, KEY_BYTES_MAX, call.count)):
+            key = ffi.unpack(buffer, call.count[0])
+        self._idle.append(call)
+        return key
+
+    def scan(self, database: int, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:
+        """fc_scan: the next cursor, and keys with the names of their types."""
+        found: list[tuple[bytes, bytes]] = []
+        context = ffi.new_handle(found)
+        position = ffi.new("uint64_t *", cursor)
+        check(lib.fc_scan(self._pointer, database, position, count, lib.fcpy_visit_key, context))
+        return position[0], found
+
+    # -------------------------------------------------------------- records
+
+    def schema_register(self, text: bytes) -> int:
+        """fc_schema_register."""
+        call = self._borrow()
+        check(lib.fc_schema_register(self._pointer, text, len(text), call.count))
+        schema: int = call.count[0]
+        self._idle.append(call)
+        return schema
+
+
+def unpack_stats(out: Any) -> Stats:
+    return Stats(**{field.name: getattr(out, field.name) for field in fields(Stats)})
