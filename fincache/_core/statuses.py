@@ -75,9 +75,10 @@ def check(status: int) -> None:
         raise failure(status)
 
 
-def no_such_key(key: bytes) -> FinCacheError:
+def no_such_key(key: bytes, hint: str) -> FinCacheError:
+    """The exception for a miss where Redis, or a dict, has an error."""
     row = _BY_NAME["MISS"]
-    return NoSuchKey(row.message, code=row.status, detail=repr(key[:64]), hint="The source must exist.")
+    return NoSuchKey(row.message, code=row.status, detail=repr(key[:64]), hint=hint)
 
 
 # ------------------------------------------------------------------ constants of the C library
