@@ -20,6 +20,7 @@ from fincache._core.statuses import (
     check,
     failure,
     refusal,
+    refused_type,
 )
 from fincache._fincache import ffi, lib
 from fincache._reports import Entry, Writer
@@ -55,11 +56,15 @@ class Reads(Calls):
     def get_into(self, database: int, key: bytes, out: object) -> int | None:
         """fc_get into a writable buffer: the value's length, None for a miss. Raises BufferTooSmall; nothing is copied then."""
         call = self._prepare(database, key)
-        buffer = ffi.from_buffer(out, require_writable=True)
+        try:
+            buffer = ffi.from_buffer(out, require_writable=True)
+        except (TypeError, BufferError) as error:
+            hint = "Use something writable and contiguous: a bytearray, a memoryview, an mmap, an array of numbers."
+            raise refused_type(f"no buffer to write into: {type(out).__name__}: {error}", hint) from None
         status = lib.fc_get(self._pointer, call.key, buffer, len(buffer), call.count)
         value_bytes: int = call.count[0]
         if status == BUFFER_SMALL:
-            raise refusal("BUFFER_SMALL", f"the value has {value_bytes} bytes, the buffer {len(buffer)}")
+            raise refusal("BUFFER_SMALL", f"{key[:64]!r} has {value_bytes} bytes, the buffer {len(buffer)}")
         found = self._answer(status)
         self._idle.append(call)
         return value_bytes if found else None
