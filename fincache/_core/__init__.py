@@ -39,8 +39,9 @@ Modules, each importing only what stands above it:
 from fincache._core.attachment import Attachment, Options, list_names, unlink
 from fincache._core.handle import Handle, closed
 from fincache._core.keys import Keys
-from fincache._core.session import Session
+from fincache._core.session import Session, schema_id
 from fincache._core.statuses import (
+    AGE_ANY_NS,
     DATABASES_MAX,
     EXPIRE_GT,
     EXPIRE_LT,
@@ -68,6 +69,7 @@ from fincache._core.statuses import (
 )
 
 __all__ = [
+    "AGE_ANY_NS",
     "DATABASES_MAX",
     "EXPIRE_GT",
     "EXPIRE_LT",
@@ -98,6 +100,7 @@ __all__ = [
     "no_such_key",
     "refusal",
     "refused_type",
+    "schema_id",
     "unlink",
     "version",
 ]

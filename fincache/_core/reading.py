@@ -7,6 +7,7 @@ from typing import Any
 from fincache._core.calls import Calls
 from fincache._core.keys import Keys, Scratch, prepare
 from fincache._core.statuses import (
+    AGE_ANY_NS,
     BUFFER_BYTES,
     BUFFER_SMALL,
     GROW_COUNT_MAX,
@@ -184,7 +185,9 @@ class Reads(Calls):
                 scratch.grow(index, reads[index].value_bytes)
         raise refusal("CONTENDED", f"a value outgrew {GROW_COUNT_MAX} buffers in a row")
 
-    def read_rows(self, keys: Keys, rows: object, mask: object, row_bytes: int, schema: int, *, cut: bool) -> None:
+    def read_rows(
+        self, keys: Keys, rows: object, mask: object, row_bytes: int, schema: int, *, cut: bool, age_max_ns: int = AGE_ANY_NS
+    ) -> None:
         """fc_get_cut or fc_get_many, of records, into the memory of an array.
 
         Args:
@@ -194,6 +197,7 @@ class Reads(Calls):
             row_bytes: length of a record.
             schema: the records' schema, as `schema_register` gave it.
             cut: all as they stood together at one instant.
+            age_max_ns: a record that was written longer ago counts as a miss.
 
         Raises:
             SchemaMismatch: a key holds something else; the message names it.
@@ -207,7 +211,7 @@ class Reads(Calls):
         scratch = keys.borrow()
         into = ffi.new("fcpy_rows *", (target, row_bytes, row_bytes, schema))
         failed = ffi.new("uint64_t *")
-        status = lib.fcpy_read_rows(self._pointer, keys.prepared, keys.count, into, scratch.reads, marks, cut, failed)
+        status = lib.fcpy_read_rows(self._pointer, keys.prepared, keys.count, into, scratch.reads, marks, cut, age_max_ns, failed)
         keys.idle.append(scratch)
         if status == OK:
             return
