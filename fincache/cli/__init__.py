@@ -31,6 +31,7 @@ from fincache.cli.target import Refused, target_options
 # Section -> command -> module in this package, which holds it as NAME_command. In the order that --help shows.
 COMMANDS: dict[str, dict[str, str]] = {
     "Values": {"get": "cmd_values", "set": "cmd_values", "del": "cmd_values", "ttl": "cmd_values"},
+    "Daemon": {"config": "cmd_config"},
 }
 _MODULES = {name: module for section in COMMANDS.values() for name, module in section.items()}
 

@@ -10,6 +10,7 @@ import signal
 from enum import IntEnum
 
 import fincache
+from fincache.daemon.failures import AddressRefused, ConfigurationError, HandoverFailed, SegmentServed
 
 
 class ExitCode(IntEnum):
@@ -72,6 +73,12 @@ class ExitCode(IntEnum):
     )
     UNHEALTHY = 10, "doctor found problems, and they are still there"
     FAILED = 11, "the system, or FinCache itself, failed", fincache.FinCacheError, OSError
+    CONFIGURATION = 20, "the configuration is wrong", ConfigurationError
+    ADDRESS_IN_USE = 21, "the port or the socket path is in use", fincache.AddressInUse
+    ADDRESS_REFUSED = 22, "protected mode: an address that other hosts can reach, and no password", AddressRefused
+    PATH_TOO_LONG = 23, "the path is too long for a UNIX socket", fincache.PathTooLong
+    SERVED = 24, "another daemon serves the segment", SegmentServed
+    HANDOVER = 25, "--takeover did not come about; the old daemon goes on", HandoverFailed
     INTERRUPTED = 128 + signal.SIGINT, "ended by Ctrl-C", KeyboardInterrupt
     PIPE = 128 + signal.SIGPIPE, "whoever read the output went away", BrokenPipeError
     TERMINATED = 128 + signal.SIGTERM, "ended by SIGTERM"
