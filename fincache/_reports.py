@@ -28,6 +28,8 @@ class Entry(Generic[ValueT]):
         expires_unix_ns: wall-clock time of the expiry; None without.
         writer: is the session that wrote it still there? "dead": its thread was killed or ended without closing; "unknown": it
             was closed, or that cannot be told from here.
+        writer_slot: slot of the session that wrote it (SessionInfo.slot); another session may have the slot by now, if it was
+            opened after written_unix_ns. -1: not asked for.
     """
 
     value: ValueT
@@ -37,6 +39,7 @@ class Entry(Generic[ValueT]):
     written_unix_ns: int
     expires_unix_ns: int | None
     writer: Writer
+    writer_slot: int = -1
 
     @property
     def ttl(self) -> float | None:

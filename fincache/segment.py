@@ -76,6 +76,7 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
     prefault: bool = False,
     lock_memory: bool = False,
     value_bytes_max: Size | None = None,
+    exclusive: bool = False,
     db: int = 0,
     timeout_ms: float = TIMEOUT_MS,
 ) -> Cache:
@@ -97,6 +98,7 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
         prefault: touch every page now, so that no page fault comes later.
         lock_memory: mlock the mapping.
         value_bytes_max: longest value; None: 512 MiB.
+        exclusive: create it or fail: never attach to one that is there.
         db: the database that the Cache reads and writes.
         timeout_ms: how long a write may wait for a key's lock that a live thread holds, before Busy. 0: not at all.
 
@@ -105,6 +107,7 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
 
     Raises:
         InvalidName, InvalidArgument, InvalidType, SizeTooSmall.
+        SegmentExists: `exclusive`, and there is one.
         NoSpace: /dev/shm has not enough room. Nothing was created.
         PermissionDenied, ForeignSegment, TruncatedSegment, LayoutNewer, LayoutOlder, SegmentRetired, CorruptSegment: there is
             an object of that name, and it was left as it is.
@@ -124,7 +127,8 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
         prefault=prefault,
         lock_memory=lock_memory,
     )
-    return _cache(Attachment.open(_name(name), options, _timeout_ns(timeout_ms)), db)
+    obtain = Attachment.create if exclusive else Attachment.open
+    return _cache(obtain(_name(name), options, _timeout_ns(timeout_ms)), db)
 
 
 def attach(

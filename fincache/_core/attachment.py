@@ -118,6 +118,11 @@ class Attachment:
         return cls._obtain(lib.fc_cache_open, name, options, timeout_ns)
 
     @classmethod
+    def create(cls, name: bytes, options: Options, timeout_ns: int) -> Attachment:
+        """fc_cache_create."""
+        return cls._obtain(lib.fc_cache_create, name, options, timeout_ns)
+
+    @classmethod
     def attach(cls, name: bytes, options: Options, timeout_ns: int) -> Attachment:
         """fc_cache_attach."""
         return cls._obtain(lib.fc_cache_attach, name, options, timeout_ns)

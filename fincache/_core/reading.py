@@ -81,6 +81,14 @@ class Reads(Calls):
         self._idle.append(call)
         return found
 
+    def version(self, database: int, key: bytes) -> int | None:
+        """fc_get_entry without the value: the version alone, None for a miss."""
+        call = self._prepare(database, key)
+        found = self._answer(lib.fc_get_entry(self._pointer, call.key, ffi.NULL, 0, call.entry))
+        version: int | None = call.entry.version if found else None
+        self._idle.append(call)
+        return version
+
     def _writer_of(self, entry: Any) -> Writer:
         """fc_entry_writer: asks the kernel, some 15 us."""
         writer = ffi.new("uint32_t *")
@@ -248,4 +256,5 @@ def unpack_entry(entry: Any, value: Any, writer: Writer) -> Entry[Any]:
         written_unix_ns=entry.written_unix_ns,
         expires_unix_ns=expires,
         writer=writer,
+        writer_slot=entry.writer_slot,
     )

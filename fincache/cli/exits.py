@@ -104,7 +104,7 @@ _HINTS: dict[type[BaseException], str] = {
     fincache.PermissionDenied: "fincache ls shows modes and owners; fincache create --mode 660 --group GROUP admits a group.",
     fincache.SegmentRetired: "It was removed, and perhaps created again: try again.",
     fincache.TruncatedSegment: "Something truncated it; remove it with fincache rm and create it again.",
-    fincache.ForeignSegment: "Choose another name, or remove the object with fincache rm.",
+    fincache.ForeignSegment: "Choose another name, or remove the object with fincache rm --force.",
     fincache.LayoutOlder: "Remove it with fincache rm and create it again, or use the FinCache that wrote it.",
     fincache.LayoutNewer: "Upgrade this FinCache, or remove the segment with fincache rm.",
     fincache.CorruptSegment: "Remove it with fincache rm and create it again.",

@@ -15,7 +15,7 @@ import base64
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -107,14 +107,14 @@ def print_json(value: Json, *, line: bool = False) -> None:
 # ------------------------------------------------------------------ tables and units
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of a table: the first `left` columns aligned left, the others right."""
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: Container[str]) -> list[str]:
+    """Lines of a table: the columns headed by one of `left` aligned left, the others right."""
     widths = [max(len(row[index]) for row in (headings, *rows)) for index in range(len(headings))]
 
     def line(row: Sequence[str]) -> str:
         cells = (
-            cell.ljust(width) if index < left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if heading in left else cell.rjust(width)
+            for heading, cell, width in zip(headings, row, widths, strict=True)
         )
         return "  ".join(cells).rstrip()
 

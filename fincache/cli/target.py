@@ -31,10 +31,14 @@ class Target:
     segment: str | None = None
     database: int | None = None
 
+    def named(self) -> str | None:
+        """The name that was given, if any."""
+        return self.segment if self.segment is not None else os.environ.get(SEGMENT_VARIABLE) or None
+
     def name(self) -> str:
-        """The segment's name. Raises Refused when none was named and there is none, or several."""
-        named = self.segment if self.segment is not None else os.environ.get(SEGMENT_VARIABLE)
-        if named:
+        """The segment's name. Raises Refused when none was given and there is none, or several."""
+        named = self.named()
+        if named is not None:
             return named
         names = fincache.segments()
         if not names:
@@ -56,6 +60,7 @@ class Refused(click.ClickException):
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
+        self.code = code
         vars(self)["exit_code"] = int(code)  # click reads it from the instance; to type checkers it is a class variable
 
     def show(self, file: Any = None) -> None:
