@@ -58,7 +58,7 @@ def show_command(context: click.Context, config_file: Path | None, as_json: bool
     if as_json:
         print_json(cast("Json", effective_objects(configuration)))
     else:
-        for line in table(("key", "value", "from"), effective_table(configuration), left=3):
+        for line in table(("key", "value", "from"), effective_table(configuration), left={"key", "value", "from"}):
             click.echo(line)
     return ExitCode.OK
 
