@@ -27,6 +27,10 @@ CHILD_SECONDS_MAX = 60  # a watchdog, not a measurement
 _numbers = itertools.count()
 
 
+# A shell's background job ignores SIGINT, and what it starts inherits that; programs under test must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_report_header() -> str:
     """Says how to repeat a run of the hypothesis tests."""
     return f"fincache {fincache.__version__}, FINCACHE_SEED={SEED}"
