@@ -255,6 +255,7 @@ typedef struct fc_read {
     uint64_t value_bytes;        /* out: length of the value; with FC_OK and FC_BUFFER_SMALL, otherwise untouched */
     uint64_t version;            /* out: likewise */
     uint64_t schema;             /* out: likewise; 0, or the id that fc_schema_register gave for the record's dtype */
+    uint64_t written_unix_ns;    /* out: likewise; an age is the clock's reading after the call less this */
     fc_status status;            /* out: FC_OK, FC_MISS, FC_BUFFER_SMALL, FC_WRONG_TYPE, FC_CONTENDED, FC_CORRUPT */
 } fc_read;
 
@@ -368,6 +369,8 @@ fc_status fc_scan(fc_session *session, uint32_t database, uint64_t *cursor, uint
 /* Registers the text of a record layout (numpy's dtype.descr as JSON, for example) and gives its id, the same id for the same
  * text for ever. At most FC_SCHEMA_BYTES_MAX bytes. Read-only sessions get the id without registering. */
 fc_status fc_schema_register(fc_session *session, const void *text, uint64_t text_bytes, uint64_t *schema);
+/* The id of a text, in every segment, whether it is registered there or not. Same bounds. A reader that knows its records needs no more. */
+fc_status fc_schema_id(const void *text, uint64_t text_bytes, uint64_t *schema);
 /* The text of an id. FC_MISS. */
 fc_status fc_schema_text(fc_session *session, uint64_t schema, void *buffer, uint64_t buffer_bytes, uint64_t *text_bytes);
 

@@ -49,7 +49,9 @@ int main()
         check(fc_set_many(book.session, keys, writes, 2, 0));
 
         char cash[32], shares[32];
-        fc_read reads[2] = {{cash, sizeof cash, 0, 0, FC_OK}, {shares, sizeof shares, 0, 0, FC_OK}};
+        fc_read reads[2] = {};
+        reads[0].buffer = cash, reads[0].buffer_bytes = sizeof cash;
+        reads[1].buffer = shares, reads[1].buffer_bytes = sizeof shares;
         check(fc_get_cut(book.session, keys, reads, 2));
         std::printf("cash %.*s, shares %.*s\n", (int)reads[0].value_bytes, cash, (int)reads[1].value_bytes, shares);
     } catch (const std::exception &error) {

@@ -9,8 +9,10 @@ Modules, each importing only what stands above it:
 
     _errors      the exceptions               _reports    what is told about values and segments
     _core        the C library (cffi)         _arguments  encoding, deadlines, patterns
-    _keyspace    commands on keys             client      class Cache
-    records      numpy records                segment     open, attach, unlink, segments
+    _commands    the families of commands     keyset      class KeySet
+    _strings, _numbers, _manykeys, _keyspace, _expiry, _versions, _mapping    the families themselves
+    client       class Cache                  records     numpy records
+    segment      open, attach, unlink, segments
 
 numpy is imported by the first call of Cache.records, not by `import fincache`.
 """
@@ -40,6 +42,7 @@ from fincache._errors import (
     NoSuchKey,
     NotAFloat,
     NotAnInteger,
+    NotText,
     OutOfMemory,
     PathTooLong,
     PermissionDenied,
@@ -60,6 +63,7 @@ from fincache._errors import (
 )
 from fincache._reports import Entry, SegmentInfo, SessionInfo, Stats
 from fincache.client import Cache
+from fincache.keyset import KeySet
 from fincache.segment import attach, open, segments, unlink  # noqa: A004 -- fincache.open, as gzip.open
 
 __version__ = _core.version()
@@ -82,6 +86,7 @@ __all__ = [
     "InvalidArgument",
     "InvalidName",
     "InvalidType",
+    "KeySet",
     "KeyTooLong",
     "LayoutNewer",
     "LayoutOlder",
@@ -90,6 +95,7 @@ __all__ = [
     "NoSuchKey",
     "NotAFloat",
     "NotAnInteger",
+    "NotText",
     "OutOfMemory",
     "PathTooLong",
     "PermissionDenied",

@@ -2,7 +2,7 @@
 
 Encoding    bytes stay as they are; bytearray and memoryview are copied; str is UTF-8; int is decimal; float is repr(), the
             shortest text that reads back as the same double (150.25 -> b"150.25"). bool, None and containers are refused, as in
-            redis-py: what they would be when read back is a guess.
+            redis-py: what they would be when read back is a guess. A Cache may have another encoding for str (`encoder`).
 Deadlines   relative ones are added to the wall clock here and not in the engine, because the engine takes an instant
             (fincache_api.h: *_unix_ns); the few hundred nanoseconds in between make a key live that much shorter.
 Patterns    Redis's glob, on bytes: * ? [abc] [a-z] [^a] and backslash. Each `*` is matched as short as possible and not reopened
@@ -11,14 +11,17 @@ Patterns    Redis's glob, on bytes: * ? [abc] [a-z] [^a] and backslash. Each `*`
 
 from __future__ import annotations
 
+import codecs
 import operator
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TypeVar
 
 from fincache._core import refusal, refused_type
+from fincache._errors import NotText
 
 Encodable = bytes | bytearray | memoryview | str | int | float
 """What a key or a value may be."""
@@ -34,7 +37,9 @@ NS_PER_MS = 1_000_000
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 UNIX_NS_MAX = INT64_MAX  # the year 2262
 
-_TYPE_HINT = "Use bytes, str, int or float; encode anything else yourself, or use cache.records(dtype)."
+_TYPE_HINT = (
+    "Use bytes, str, int or float (of a numpy scalar: .item()); encode anything else yourself, or use cache.records(dtype)."
+)
 
 
 def encode(value: Encodable) -> bytes:
@@ -49,12 +54,65 @@ def encode(value: Encodable) -> bytes:
     if isinstance(value, bool):
         raise refused_type(f"bool {value!r} as key or value", "Use 0 or 1, or text.")
     if isinstance(value, int):
-        return b"%d" % value
+        try:
+            return b"%d" % value
+        except ValueError as error:  # Python's limit for the digits of an int
+            raise refusal("INVALID_ARGUMENT", str(error), "Pass its bytes: value.to_bytes().") from None
     if isinstance(value, float):
         return float.__repr__(value).encode()
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     raise refused_type(f"{type(value).__name__} as key or value", _TYPE_HINT)
+
+
+def encoder(encoding: str, errors: str) -> Callable[[Encodable], bytes]:
+    """`encode` for a Cache whose str have another encoding. Raises InvalidArgument, InvalidType for one that does not exist."""
+    _require_codec(encoding, errors)
+    if codecs.lookup(encoding).name == "utf-8" and errors == "strict":
+        return encode
+
+    def encode_str(value: Encodable) -> bytes:
+        if not isinstance(value, str):
+            return encode(value)
+        try:
+            return value.encode(encoding, errors)
+        except UnicodeEncodeError as error:
+            raise refusal("INVALID_ARGUMENT", str(error), "Pass bytes for what is not text.") from None
+
+    return encode_str
+
+
+def decoder(encoding: str, errors: str) -> Callable[[bytes], str]:
+    """What makes str of values, and raises NotText. Raises InvalidArgument, InvalidType for an encoding that does not exist."""
+    _require_codec(encoding, errors)
+
+    def decode(value: bytes) -> str:
+        try:
+            return value.decode(encoding, errors)
+        except UnicodeDecodeError as error:
+            raise not_text(error) from None
+
+    return decode
+
+
+def not_text(cause: UnicodeDecodeError) -> NotText:
+    """The exception of FinCache for one of a codec, with its attributes."""
+    hint = "Read it through a Cache without decode_responses, or choose its encoding and encoding_errors."
+    error = NotText("a value is not text", code=refusal("INVALID_ARGUMENT", "").code, detail=str(cause), hint=hint)
+    error.encoding, error.object, error.start = cause.encoding, cause.object, cause.start
+    error.end, error.reason = cause.end, cause.reason
+    return error
+
+
+def _require_codec(encoding: str, errors: str) -> None:
+    for what, name in (("encoding", encoding), ("encoding_errors", errors)):
+        if not isinstance(name, str):
+            raise refused_type(f"{what} is {type(name).__name__}", 'Use a str, such as "utf-8" and "strict".')
+    try:
+        "".encode(encoding)  # LookupError also for a codec that is not one of text, such as base64
+        codecs.lookup_error(errors)
+    except LookupError as error:
+        raise refusal("INVALID_ARGUMENT", str(error), 'Use such as encoding="utf-8", encoding_errors="strict".') from None
 
 
 def integer(value: int, what: str, low: int = INT64_MIN, high: int = INT64_MAX) -> int:
@@ -107,22 +165,43 @@ def _clamp(unix_ns: int, what: str) -> int:
 
 
 def expiry_of_set(
-    ex: Seconds | None, px: Milliseconds | None, exat: Instant | None, pxat: Instant | None, keepttl: bool = False
+    ex: Seconds | None,
+    px: Milliseconds | None,
+    exat: Instant | None,
+    pxat: Instant | None,
+    keepttl: bool = False,
+    persist: bool = False,
 ) -> int:
-    """The one expiry of a SET, in ns since 1970, 0 for none. Raises InvalidArgument for two of them, and for 0 or less."""
-    if (ex is not None) + (px is not None) + (exat is not None) + (pxat is not None) + keepttl > 1:
-        given = {"ex": ex, "px": px, "exat": exat, "pxat": pxat, "keepttl": keepttl or None}
+    """The one expiry of a write, in ns since 1970, 0 for none. Raises InvalidArgument for two of them, and for 0 or less.
+
+    keepttl and persist name no time, but go with none either.
+    """
+    if (ex is not None) + (px is not None) + (exat is not None) + (pxat is not None) + bool(keepttl) + bool(persist) > 1:
+        given = {"ex": ex, "px": px, "exat": exat, "pxat": pxat, "keepttl": keepttl or None, "persist": persist or None}
         names = " and ".join(name for name, value in given.items() if value is not None)
-        raise refusal("INVALID_ARGUMENT", f"{names} exclude each other", "Give one expiry at most.")
+        raise refusal("INVALID_ARGUMENT", f"{names} exclude each other", "Give one of them at most.")
     if ex is not None:
-        return deadline_after(_positive(ex, "ex"), NS_PER_S, "ex")
+        return expiry_after(ex, NS_PER_S, "ex")
     if px is not None:
-        return deadline_after(_positive(px, "px"), NS_PER_MS, "px")
+        return expiry_after(px, NS_PER_MS, "px")
     if exat is not None:
         return deadline_at(_positive(exat, "exat"), NS_PER_S, "exat")
     if pxat is not None:
         return deadline_at(_positive(pxat, "pxat"), NS_PER_MS, "pxat")
     return 0
+
+
+def expiry_after(value: Seconds, unit_ns: int, what: str) -> int:
+    """The expiry of a write, `value` units from now. Raises InvalidArgument for 0 or less."""
+    return deadline_after(_positive(value, what), unit_ns, what)
+
+
+def age_limit_ns(max_age: Seconds) -> int:
+    """Nanoseconds of a largest age. Raises InvalidArgument for a negative one."""
+    limit_ns = _duration_ns(max_age, NS_PER_S, "max_age")
+    if limit_ns < 0:
+        raise refusal("INVALID_ARGUMENT", f"max_age is {max_age!r}", "Use 0 or more seconds.")
+    return limit_ns
 
 
 _TimeT = TypeVar("_TimeT", bound=int | float | timedelta | datetime)

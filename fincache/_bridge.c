@@ -6,6 +6,7 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 fc_status fcpy_get(const fc_cache *cache, fc_session *session, uint32_t database, const void *key, uint64_t key_bytes, void *buffer,
                    uint64_t buffer_bytes, uint64_t *value_bytes)
@@ -39,27 +40,38 @@ static char *row_at(const fcpy_rows *table, uint64_t i)
 }
 
 /* FC_OK and mask and row of one key that was read, or what is wrong with it. */
-static fc_status judge(const fcpy_rows *into, uint64_t i, const fc_read *read, unsigned char *mask)
+static fc_status judge(const fcpy_rows *into, uint64_t i, const fc_read *read, unsigned char *mask, uint64_t oldest_unix_ns)
 {
     switch (read->status) {
     case FC_OK:
         if (read->schema != into->schema || read->value_bytes != into->row_bytes) return FC_SCHEMA_MISMATCH;
-        mask[i] = 1;
-        return FC_OK;
+        mask[i] = read->written_unix_ns >= oldest_unix_ns;
+        break;
     case FC_MISS:
         mask[i] = 0;
-        memset(row_at(into, i), 0, into->row_bytes);
-        return FC_OK;
+        break;
     case FC_BUFFER_SMALL:
     case FC_WRONG_TYPE:
         return FC_SCHEMA_MISMATCH;
     default:
         return read->status;
     }
+    if (!mask[i]) memset(row_at(into, i), 0, into->row_bytes);
+    return FC_OK;
+}
+
+/* The write time of a value that is age_max_ns old now; 0 if any age will do. */
+static uint64_t oldest_unix_ns(uint64_t age_max_ns)
+{
+    struct timespec now;
+    if (age_max_ns == UINT64_MAX) return 0;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return now_unix_ns > age_max_ns ? now_unix_ns - age_max_ns : 0;
 }
 
 fc_status fcpy_read_rows(fc_session *session, const fc_key *keys, uint64_t count, const fcpy_rows *into, fc_read *reads, unsigned char *mask,
-                         int cut, uint64_t *failed_index)
+                         int cut, uint64_t age_max_ns, uint64_t *failed_index)
 {
     for (uint64_t i = 0; i < count; i++) {
         reads[i].buffer = row_at(into, i);
@@ -68,8 +80,9 @@ fc_status fcpy_read_rows(fc_session *session, const fc_key *keys, uint64_t count
     *failed_index = count;
     fc_status status = cut ? fc_get_cut(session, keys, reads, count) : fc_get_many(session, keys, reads, count);
     if (status != FC_OK) return status;
+    uint64_t oldest = oldest_unix_ns(age_max_ns);
     for (uint64_t i = 0; i < count; i++) {
-        status = judge(into, i, &reads[i], mask);
+        status = judge(into, i, &reads[i], mask, oldest);
         if (status == FC_OK) continue;
         *failed_index = i;
         return status;

@@ -20,12 +20,13 @@ typedef struct fcpy_rows {
     uint64_t schema;
 } fcpy_rows;
 
-/* Reads the record of keys[i] into row i, as one cut or each for itself. mask[i] is 1, or 0 for a miss, whose row is set to zeros.
+/* Reads the record of keys[i] into row i, as one cut or each for itself. mask[i] is 1; 0 for a miss, and for a record that was written
+ * more than age_max_ns ago by the clock after the read (UINT64_MAX: any age will do); such a row is set to zeros.
  * reads is scratch, `count` long. FC_OK, or what went wrong with keys[*failed_index]: FC_SCHEMA_MISMATCH if it holds no record of
  * this schema and length, else its own status. *failed_index is `count` when the failure is of no one key. After a failure the rows
  * and the mask hold anything. */
 fc_status fcpy_read_rows(fc_session *session, const fc_key *keys, uint64_t count, const fcpy_rows *into, fc_read *reads,
-                         unsigned char *mask, int cut, uint64_t *failed_index);
+                         unsigned char *mask, int cut, uint64_t age_max_ns, uint64_t *failed_index);
 
 /* Writes row i as the record of keys[i], all at one instant (fc_set_many). writes is scratch, `count` long. */
 fc_status fcpy_write_rows(fc_session *session, const fc_key *keys, uint64_t count, const fcpy_rows *from, fc_write *writes,

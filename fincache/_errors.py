@@ -5,11 +5,12 @@
     |-- BufferTooSmall (BufferError)          only from calls that fill a buffer of the caller
     |-- InvalidArgument (ValueError)          |-- InvalidName (ValueError)
     |-- InvalidType (TypeError)               an argument of a Python type that FinCache does not take
+    |-- NotText (UnicodeDecodeError)          decode_responses=True, and a value that is not text in the cache's encoding
     |-- KeyTooLong (ValueError)               |-- ValueTooLong (ValueError)
     |-- NotAnInteger (ValueError)             |-- NotAFloat (ValueError)
     |-- IncrementOverflow (OverflowError)     |-- TooManyKeys (ValueError)
     |-- WrongType (TypeError)                 |-- SchemaMismatch (TypeError)
-    |-- NoSuchKey (KeyError)                  rename and renamenx without a source; a miss is None everywhere else
+    |-- NoSuchKey (KeyError)                  cache[key], del, pop, and rename without a source; else a miss is None
     |-- Closed (ValueError)                   as a closed file of Python's
     |-- Forked (RuntimeError)                 |-- WrongThread (RuntimeError)
     |-- Reentered (RuntimeError)              |-- ReadOnly (PermissionError)
@@ -26,8 +27,9 @@
 
 Numbers, messages and hints are rows of csrc/base/status.def and are nowhere repeated here: `_core` reads the rows from the C
 library when it is imported, looks each python_class up in `CLASSES`, and refuses to load when one is missing. The classes are
-written out so that a type checker and a reader see them; a test compares both lists. Two classes have no row of their own:
-NoSuchKey speaks for the answer MISS where Redis, too, has an error, and InvalidType is the Python half of INVALID_ARGUMENT.
+written out so that a type checker and a reader see them; a test compares both lists. Three classes have no row of their own:
+NoSuchKey speaks for the answer MISS where Redis or a dict, too, has an error; InvalidType and NotText are the Python half of
+INVALID_ARGUMENT.
 
 Each class is also the built-in exception it resembles, so `except TimeoutError` catches Busy. All of them can be pickled, and so
 cross from a multiprocessing worker to its parent.
@@ -111,8 +113,23 @@ class SchemaMismatch(FinCacheError, TypeError):
     """The key, or the row, is a record of another dtype."""
 
 
+class NotText(FinCacheError, UnicodeDecodeError):
+    """A value is not text in the encoding of a Cache with decode_responses=True.
+
+    The attributes of UnicodeDecodeError (encoding, object, start, end, reason) are those of the codec's own exception. They do
+    not travel when the exception is pickled: what is in `detail` does.
+    """
+
+    def __init__(self, message: str, *, code: int = 0, detail: str = "", hint: str = "") -> None:
+        UnicodeDecodeError.__init__(self, "", b"", 0, 0, message)  # FinCacheError's would pass it one argument, and it wants five
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+
+
 class NoSuchKey(FinCacheError, KeyError):
-    """The operation needs a key that is missing (rename, renamenx)."""
+    """The operation needs a key that is missing: cache[key], del cache[key], pop without a default, rename, renamenx."""
 
 
 class TooManyKeys(FinCacheError, ValueError):

@@ -1,11 +1,19 @@
 """class Cache: one attachment to one segment, with redis-py's names, arguments and return values.
 
+The commands stand in modules of their own (see `_commands`); here are the life of a Cache, its databases, and its reports.
+
 What differs from redis-py, and why:
   - No server, no connection, no pool. An operation is a function call of well under a microsecond; it waits for nobody but, when
-    it writes, for a live process that holds the same key's lock, and for that timeout_ms at most (`Busy`). It may be called from
-    asyncio code as it is.
+    it writes, for a live process that holds the same key's lock, and for that timeout_ms at most (`Busy`).
   - mget is one consistent cut, mset is all-or-nothing, for plain readers too (P5).
-  - entry, cas, stats, sessions and records have no counterpart there.
+  - Times may be fractions of a second. Errors have names of their own, which are also Python's built-in ones.
+  - A Cache is a mapping as well (see `_mapping`).
+  - entry, cas, update, get_into, keyset, stats, sessions and records have no counterpart there.
+  - select is `db(n)`, a view: what one part of a program selects should not move another part's keys.
+  - Pipelines are missing because there is no round trip to save: what must be one step is mset, mget or update.
+
+asyncio: a Cache is called as it is, without await, a thread or an executor. A read never waits, and takes less time than a switch
+of tasks; a write waits in the one case above. An event loop that must not stand still for timeout_ms attaches with a smaller one.
 
 Threads: a Cache may be used by any number of threads; each gets a session of its own (a slot of sessions_max) with its first
 call, and loses it when it ends. Processes: a child of fork() may go on using the Cache of its parent and opens its own sessions;
@@ -20,50 +28,56 @@ answers FC_BUSY; the price is that idle pool threads keep the address space mapp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
+from time import time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, NoReturn, TypeVar, overload
 
 from fincache import _core
-from fincache._arguments import (
-    Encodable,
-    Instant,
-    Milliseconds,
-    Seconds,
-    encode,
-    expiry_of_set,
-    integer,
-)
+from fincache._arguments import Encodable, encode, integer
+from fincache._commands import ReplyT
 from fincache._core import Attachment, Session, refusal, refused_type
-from fincache._keyspace import KeyspaceCommands
-from fincache._reports import Entry, Policy, SegmentInfo, SessionInfo, Stats
+from fincache._expiry import ExpiryCommands
+from fincache._mapping import MappingCommands
+from fincache._numbers import NumberCommands
+from fincache._reports import Policy, SegmentInfo, SessionInfo, Stats
+from fincache._strings import StringCommands
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike
+    from typing_extensions import Self
 
     from fincache.records import Records
 
     ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
-NameT = TypeVar("NameT", bound=Encodable)  # a Mapping is not covariant in its keys: a dict[str, int] must fit as well
-
-
 def _closed_session() -> NoReturn:
     raise _core.closed()
 
 
-class Cache(KeyspaceCommands):
+class Cache(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[ReplyT], MappingCommands[ReplyT]):
     """An attachment to a segment. Made by `fincache.open` and `fincache.attach`; a context manager that closes.
 
-    See the module for threads, fork, signals and closing. Keys and values may be bytes, str (UTF-8), int and float (decimal
-    text); values come back as bytes. Keys have up to 64 KiB, values up to the segment's value_bytes_max.
+    See the module for threads, fork, signals, asyncio and closing. Keys and values may be bytes, str, int and float (decimal
+    text); values come back as bytes, or as str with decode_responses. Keys have up to 64 KiB, values up to the segment's
+    value_bytes_max.
     """
 
-    def __init__(self, attachment: Attachment, database: int = 0, *, _view: bool = False) -> None:
+    def __init__(
+        self,
+        attachment: Attachment,
+        database: int = 0,
+        encode: Callable[[Encodable], bytes] = encode,
+        decode: Callable[[bytes], ReplyT] | None = None,
+        *,
+        _view: bool = False,
+    ) -> None:
         self._attachment = attachment
         self._database = database
+        self._encode = encode
+        self._decode = decode
         self._is_view = _view
         self._session: Callable[[], Session] = attachment.session
 
@@ -98,7 +112,7 @@ class Cache(KeyspaceCommands):
         if not self._is_view:
             self._attachment.close()
 
-    def __enter__(self) -> Cache:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -111,7 +125,7 @@ class Cache(KeyspaceCommands):
     def __reduce__(self) -> NoReturn:
         raise refused_type("a Cache cannot be pickled", f"Call fincache.attach({self.name!r}) in the other process.")
 
-    def db(self, n: int) -> Cache:
+    def db(self, n: int) -> Cache[ReplyT]:
         """A view of another database of the same segment; it shares this attachment and its sessions.
 
         Args:
@@ -129,299 +143,7 @@ class Cache(KeyspaceCommands):
         databases = self._attachment.database_count()
         if not 0 <= integer(n, "n") < databases:
             raise refusal("INVALID_ARGUMENT", f"database {n}", f"This segment has databases 0 to {databases - 1}.")
-        return Cache(self._attachment, n, _view=True)
-
-    # ------------------------------------------------------------------ one value
-
-    def get(self, name: Encodable) -> bytes | None:
-        """The value of a key.
-
-        Args:
-            name: the key.
-
-        Returns:
-            A copy of the value, or None for a miss.
-
-        Raises:
-            Contended: the key was rewritten on every bounded retry.
-            WrongType, CorruptSegment, Closed.
-
-        Never waits (P1). RESP: GET.
-        """
-        session = self._session()
-        return session.get(self._database, name if type(name) is bytes else encode(name))
-
-    @overload
-    def set(
-        self,
-        name: Encodable,
-        value: Encodable,
-        ex: Seconds | None = None,
-        px: Milliseconds | None = None,
-        nx: bool = False,
-        xx: bool = False,
-        keepttl: bool = False,
-        get: Literal[False] = False,
-        exat: Instant | None = None,
-        pxat: Instant | None = None,
-    ) -> bool | None: ...
-
-    @overload
-    def set(
-        self,
-        name: Encodable,
-        value: Encodable,
-        ex: Seconds | None = None,
-        px: Milliseconds | None = None,
-        nx: bool = False,
-        xx: bool = False,
-        keepttl: bool = False,
-        *,
-        get: Literal[True],
-        exat: Instant | None = None,
-        pxat: Instant | None = None,
-    ) -> bytes | None: ...
-
-    def set(
-        self,
-        name: Encodable,
-        value: Encodable,
-        ex: Seconds | None = None,
-        px: Milliseconds | None = None,
-        nx: bool = False,
-        xx: bool = False,
-        keepttl: bool = False,
-        get: bool = False,
-        exat: Instant | None = None,
-        pxat: Instant | None = None,
-    ) -> bool | bytes | None:
-        """Sets the value of a key.
-
-        Args:
-            name: the key.
-            value: bytes, str, int or float.
-            ex: seconds to live (1.5 is allowed), or a timedelta.
-            px: milliseconds to live, or a timedelta.
-            nx: only if the key is missing.
-            xx: only if it exists.
-            keepttl: keep the expiry of the value that is replaced; without, a plain set takes it away.
-            get: return the old value.
-            exat: seconds since 1970 at which the key goes, or a datetime. A past instant deletes the key.
-            pxat: milliseconds since 1970, or a datetime.
-
-        Returns:
-            True, or None if nx or xx did not hold. With `get`: the old value, None if there was none, whether or not it was set.
-
-        Raises:
-            InvalidArgument: options that exclude each other; an expiry of 0 or less.
-            InvalidType: a key or value of another type (bool and None among them).
-            KeyTooLong, ValueTooLong, OutOfMemory.
-            Busy: a live process held the key's lock beyond timeout_ms; the message names pid and tid (P13).
-            ReadOnly, Closed.
-
-        RESP: SET.
-        """
-        session = self._session()
-        key, data = encode(name), encode(value)
-        flags = _conditions(nx, xx) | (_core.SET_KEEPTTL if keepttl else 0)
-        expires_unix_ns = 0 if ex is px is exat is pxat is None else expiry_of_set(ex, px, exat, pxat, keepttl)
-        if get:
-            return session.set_get(self._database, key, data, flags, expires_unix_ns)[1]
-        return None if session.set(self._database, key, data, flags, expires_unix_ns) is None else True
-
-    def entry(self, name: Encodable) -> Entry[bytes] | None:
-        """A value with its version, age, time to live and writer, all from one instant; None for a miss.
-
-        Raises what `get` raises. Never waits; asking the kernel whether the writer lives takes some 15 us.
-        """
-        session = self._session()
-        return session.entry(self._database, encode(name))
-
-    def cas(
-        self,
-        name: Encodable,
-        value: Encodable,
-        version: int,
-        ex: Seconds | None = None,
-        px: Milliseconds | None = None,
-        keepttl: bool = False,
-        exat: Instant | None = None,
-        pxat: Instant | None = None,
-    ) -> int | None:
-        """Compare and set: stores the value only if the key still has the version that `entry` showed.
-
-        Args:
-            name: the key.
-            value: bytes, str, int or float.
-            version: of the value that is to be replaced; 0: the key must be missing.
-            ex: as for `set`, like the next four.
-            px: milliseconds to live.
-            keepttl: keep the expiry.
-            exat: an instant, in seconds.
-            pxat: an instant, in milliseconds.
-
-        Returns:
-            The new version, for the next cas; None if the key has another version by now. A version may change without a
-            write (see Entry), so None means "read again", not "somebody wrote".
-
-        Raises:
-            What `set` raises.
-        """
-        session = self._session()
-        flags = _core.SET_VERSION | (_core.SET_KEEPTTL if keepttl else 0)
-        expires_unix_ns = expiry_of_set(ex, px, exat, pxat, keepttl)
-        expected = integer(version, "version", 0, (1 << 64) - 1)
-        return session.set(self._database, encode(name), encode(value), flags, expires_unix_ns, expected)
-
-    # ------------------------------------------------------------------ many values
-
-    def mget(self, keys: Encodable | Iterable[Encodable], *args: Encodable) -> list[bytes | None]:
-        """Values of many keys, as they stood together at one instant (P5), without locking writers.
-
-        Args:
-            keys: one key, or keys in a list or other iterable.
-            args: more keys.
-
-        Returns:
-            Values in the order of the keys, None for a miss.
-
-        Raises:
-            Contended: writers changed the keys on every one of the bounded retries. Try again, or use `get_many`.
-
-        RESP: MGET.
-        """
-        return self._read_many(keys, args, cut=True)
-
-    def get_many(self, keys: Encodable | Iterable[Encodable], *args: Encodable) -> list[bytes | None]:
-        """`mget` without the common instant: each value is whole, and no writer can make the call fail as a whole."""
-        return self._read_many(keys, args, cut=False)
-
-    def _read_many(self, keys: Encodable | Iterable[Encodable], args: tuple[Encodable, ...], *, cut: bool) -> list[bytes | None]:
-        if isinstance(keys, (bytes, bytearray, memoryview, str, int, float)):
-            names: list[Encodable] = [keys, *args]
-        else:
-            names = [*keys, *args]
-        session = self._session()
-        if not names:
-            return []
-        return session.read_many(self._database, [encode(name) for name in names], cut=cut)
-
-    def mset(self, mapping: Mapping[NameT, Encodable]) -> bool:
-        """Sets many keys at one instant: every reader, plain `get` included, sees all of it or nothing (P5).
-
-        That holds even if the calling process is killed or stopped in the middle. Expiries of replaced values go.
-
-        Args:
-            mapping: values by key.
-
-        Returns:
-            True.
-
-        Raises:
-            InvalidArgument: the mapping is empty.
-            TooManyKeys: more than 65488 keys.
-            Busy, OutOfMemory, ReadOnly: nothing was written.
-
-        RESP: MSET.
-        """
-        return self._write_many(mapping, only_if_absent=False)
-
-    def msetnx(self, mapping: Mapping[NameT, Encodable]) -> bool:
-        """`mset`, but only if every key is missing; False, and nothing written, if not. RESP: MSETNX."""
-        return self._write_many(mapping, only_if_absent=True)
-
-    def _write_many(self, mapping: Mapping[NameT, Encodable], *, only_if_absent: bool) -> bool:
-        session = self._session()
-        if not isinstance(mapping, Mapping):
-            raise refused_type(f"mapping is {type(mapping).__name__}", "Pass a dict of values by key.")
-        items = [(encode(name), encode(value)) for name, value in mapping.items()]
-        if not items:
-            raise refusal("INVALID_ARGUMENT", "the mapping is empty", "Pass one key at least.")
-        return session.set_many(self._database, items, only_if_absent=only_if_absent)
-
-    # ------------------------------------------------------------------ numbers
-
-    def incr(self, name: Encodable, amount: int = 1) -> int:
-        """Adds to a decimal 64-bit integer; a missing key counts as 0. The expiry is kept.
-
-        Args:
-            name: the key.
-            amount: what to add; may be negative.
-
-        Returns:
-            The new value.
-
-        Raises:
-            NotAnInteger: the value is none.
-            IncrementOverflow: the sum leaves 64 bits; the key keeps its value.
-            Busy, OutOfMemory, ReadOnly: as for `set`.
-
-        RESP: INCR, INCRBY.
-        """
-        session = self._session()
-        return session.increment(self._database, encode(name), integer(amount, "amount"))
-
-    def incrby(self, name: Encodable, amount: int = 1) -> int:
-        """The same as `incr`. RESP: INCRBY."""
-        return self.incr(name, amount)
-
-    def decr(self, name: Encodable, amount: int = 1) -> int:
-        """`incr` by -amount. RESP: DECR, DECRBY."""
-        session = self._session()
-        return session.increment(self._database, encode(name), integer(-integer(amount, "amount"), "-amount"))
-
-    def decrby(self, name: Encodable, amount: int = 1) -> int:
-        """The same as `decr`. RESP: DECRBY."""
-        return self.decr(name, amount)
-
-    def incrbyfloat(self, name: Encodable, amount: float = 1.0) -> float:
-        """Adds to a decimal number; a missing key counts as 0. The expiry is kept.
-
-        The sum is made of the decimal texts in long double, as Redis does: 0.1 three times is 0.3.
-
-        Args:
-            name: the key.
-            amount: what to add.
-
-        Returns:
-            The new value, as a float; `get` has all its digits.
-
-        Raises:
-            NotAFloat: the value is no number; the amount is not finite.
-            IncrementOverflow: the sum is not finite.
-            Busy, OutOfMemory, ReadOnly: as for `set`.
-
-        RESP: INCRBYFLOAT.
-        """
-        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
-            raise refused_type(f"amount is {type(amount).__name__}", "Use a number.")
-        if isinstance(amount, float) and not -_FLOAT_MAX <= amount <= _FLOAT_MAX:
-            raise refusal("NOT_FLOAT", f"amount is {amount!r}", "Use a finite number.")
-        session = self._session()
-        return float(session.increment_float(self._database, encode(name), encode(amount)))
-
-    # ------------------------------------------------------------------ parts of a value
-
-    def append(self, key: Encodable, value: Encodable) -> int:
-        """Appends to a value; a missing key counts as empty. The new length in bytes. RESP: APPEND."""
-        session = self._session()
-        return session.append(self._database, encode(key), encode(value))
-
-    def strlen(self, name: Encodable) -> int:
-        """Length of a value in bytes; 0 for a miss. RESP: STRLEN."""
-        session = self._session()
-        return session.length(self._database, encode(name))
-
-    def getrange(self, key: Encodable, start: int, end: int) -> bytes:
-        """The bytes from start to end, both included; negative ones count from the end. Empty for a miss. RESP: GETRANGE."""
-        session = self._session()
-        return session.range(self._database, encode(key), integer(start, "start"), integer(end, "end"))
-
-    def setrange(self, name: Encodable, offset: int, value: Encodable) -> int:
-        """Overwrites a part of a value, padding a shorter one with zero bytes. The new length in bytes. RESP: SETRANGE."""
-        session = self._session()
-        key, data = encode(name), encode(value)
-        return session.set_range(self._database, key, integer(offset, "offset", 0), data)
+        return Cache(self._attachment, n, self._encode, self._decode, _view=True)
 
     # ------------------------------------------------------------------ records
 
@@ -446,6 +168,23 @@ class Cache(KeyspaceCommands):
         from fincache.records import Records
 
         return Records(self, dtype)
+
+    # ------------------------------------------------------------------ what a server would be asked
+
+    def ping(self) -> bool:
+        """True as long as the Cache is open; there is nobody to ask. Raises Closed. RESP: PING."""
+        self._session()
+        return True
+
+    def echo(self, value: Encodable) -> ReplyT:
+        """The value as it would be read back. RESP: ECHO."""
+        self._session()
+        return self._reply(self._encode(value))
+
+    def time(self) -> tuple[int, int]:
+        """The host's wall clock, by which keys expire: seconds since 1970 and microseconds of the second. RESP: TIME."""
+        self._session()
+        return divmod(time_ns() // 1_000, 1_000_000)
 
     # ------------------------------------------------------------------ the segment
 
@@ -499,18 +238,9 @@ class Cache(KeyspaceCommands):
             raise _core.closed()
 
 
-_FLOAT_MAX = float.fromhex("0x1.fffffffffffffp+1023")
-
-
 def policy_number(policy: str) -> int:
     """FC_POLICY_* of a name. Raises InvalidArgument."""
     try:
         return _core.POLICIES[policy]
     except (KeyError, TypeError):
         raise refusal("INVALID_ARGUMENT", f"policy is {policy!r}", f"Use one of {', '.join(_core.POLICIES)}.") from None
-
-
-def _conditions(nx: bool, xx: bool) -> int:
-    if nx and xx:
-        raise refusal("INVALID_ARGUMENT", "nx and xx exclude each other", "Drop one of them.")
-    return (_core.SET_NX if nx else 0) | (_core.SET_XX if xx else 0)

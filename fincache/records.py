@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fincache import _core
-from fincache._arguments import Encodable, Instant, Milliseconds, Seconds, encode, expiry_of_set
+from fincache._arguments import Encodable, Instant, Milliseconds, Seconds, expiry_of_set
 from fincache._core import Session, refusal, refused_type
 from fincache._reports import Entry
 
@@ -48,7 +48,7 @@ class Records(Generic[ScalarT]):
         schema_text: how the dtype is described in the segment.
     """
 
-    def __init__(self, cache: Cache, dtype: DTypeLike) -> None:
+    def __init__(self, cache: Cache[Any], dtype: DTypeLike) -> None:
         self._cache = cache
         self.dtype: np.dtype[ScalarT] = cast("np.dtype[ScalarT]", normalise(dtype))
         self.schema_text: str = schema_text(self.dtype)
@@ -97,7 +97,9 @@ class Records(Generic[ScalarT]):
         data = self._pack(row)
         flags = _core.SET_SCHEMA | _core.SET_NX * nx | _core.SET_XX * xx | _core.SET_KEEPTTL * keepttl
         expires_unix_ns = expiry_of_set(ex, px, exat, pxat, keepttl)
-        stored = session.set(self._cache.database, encode(key), data, flags, expires_unix_ns, schema=self._schema_of(session))
+        stored = session.set(
+            self._cache.database, self._cache._encode(key), data, flags, expires_unix_ns, schema=self._schema_of(session)
+        )
         return None if stored is None else True
 
     def get(self, key: Encodable) -> ScalarT | None:
@@ -158,7 +160,7 @@ class Records(Generic[ScalarT]):
 
     def _read(self, key: Encodable, raw: NDArray[np.uint8], *, with_writer: bool) -> Entry[None] | None:
         session = self._cache._session()
-        return session.entry_into(self._cache.database, encode(key), raw, self._schema_of(session), with_writer)
+        return session.entry_into(self._cache.database, self._cache._encode(key), raw, self._schema_of(session), with_writer)
 
     def _schema_of(self, session: Session) -> int:
         if self._schema == 0:

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import grp
 import re
+from collections.abc import Callable
+from typing import Literal, cast, overload
 
 import posix_ipc
 
 from fincache import _core
-from fincache._arguments import integer
+from fincache._arguments import Encodable, decoder, encoder, integer
 from fincache._core import Attachment, Options, refusal, refused_type
 from fincache._reports import Policy
 from fincache.client import Cache, policy_number
 
 Size = int | str
 """Bytes, or text such as "256MB"."""
+
+_Codec = tuple[Callable[[Encodable], bytes], Callable[[bytes], str] | None]
 
 SIZE_BYTES_MAX = 1 << 47  # beyond what a process can map
 TIMEOUT_MS = 100
@@ -61,6 +65,81 @@ def parse_size(size: Size, what: str = "size") -> int:
     return integer(int(number * _UNITS[found[2].lower()]), what, 0, SIZE_BYTES_MAX)
 
 
+@overload
+def open(  # noqa: A001
+    name: str,
+    size: Size = "64MB",
+    *,
+    item_bytes: int | None = None,
+    keys: int | None = None,
+    databases: int = 16,
+    sessions_max: int | None = None,
+    policy: Policy = "noeviction",
+    mode: int = 0o600,
+    group: str | int | None = None,
+    huge_pages: bool = False,
+    prefault: bool = False,
+    lock_memory: bool = False,
+    value_bytes_max: Size | None = None,
+    exclusive: bool = False,
+    db: int = 0,
+    timeout_ms: float = TIMEOUT_MS,
+    decode_responses: Literal[False] = False,
+    encoding: str = "utf-8",
+    encoding_errors: str = "strict",
+) -> Cache[bytes]: ...
+
+
+@overload
+def open(  # noqa: A001
+    name: str,
+    size: Size = "64MB",
+    *,
+    item_bytes: int | None = None,
+    keys: int | None = None,
+    databases: int = 16,
+    sessions_max: int | None = None,
+    policy: Policy = "noeviction",
+    mode: int = 0o600,
+    group: str | int | None = None,
+    huge_pages: bool = False,
+    prefault: bool = False,
+    lock_memory: bool = False,
+    value_bytes_max: Size | None = None,
+    exclusive: bool = False,
+    db: int = 0,
+    timeout_ms: float = TIMEOUT_MS,
+    decode_responses: Literal[True],
+    encoding: str = "utf-8",
+    encoding_errors: str = "strict",
+) -> Cache[str]: ...
+
+
+@overload
+def open(  # noqa: A001
+    name: str,
+    size: Size = "64MB",
+    *,
+    item_bytes: int | None = None,
+    keys: int | None = None,
+    databases: int = 16,
+    sessions_max: int | None = None,
+    policy: Policy = "noeviction",
+    mode: int = 0o600,
+    group: str | int | None = None,
+    huge_pages: bool = False,
+    prefault: bool = False,
+    lock_memory: bool = False,
+    value_bytes_max: Size | None = None,
+    exclusive: bool = False,
+    db: int = 0,
+    timeout_ms: float = TIMEOUT_MS,
+    decode_responses: bool,
+    encoding: str = "utf-8",
+    encoding_errors: str = "strict",
+) -> Cache[bytes] | Cache[str]: ...
+
+
 def open(  # noqa: A001 -- fincache.open, as gzip.open
     name: str,
     size: Size = "64MB",
@@ -79,7 +158,10 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
     exclusive: bool = False,
     db: int = 0,
     timeout_ms: float = TIMEOUT_MS,
-) -> Cache:
+    decode_responses: bool = False,
+    encoding: str = "utf-8",
+    encoding_errors: str = "strict",
+) -> Cache[bytes] | Cache[str]:
     """Attaches to a segment, and creates it when there is none. Two processes that race end up in one.
 
     The arguments up to `group`, and value_bytes_max, are for the creation: a segment that exists keeps what it was created with.
@@ -101,6 +183,9 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
         exclusive: create it or fail: never attach to one that is there.
         db: the database that the Cache reads and writes.
         timeout_ms: how long a write may wait for a key's lock that a live thread holds, before Busy. 0: not at all.
+        decode_responses: return str instead of bytes, wherever redis-py does: values and keys.
+        encoding: of str, both ways.
+        encoding_errors: what to do with what the encoding has not, as str.encode has it.
 
     Returns:
         A Cache.
@@ -127,8 +212,57 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
         prefault=prefault,
         lock_memory=lock_memory,
     )
+    codec = _codec(decode_responses, encoding, encoding_errors)
     obtain = Attachment.create if exclusive else Attachment.open
-    return _cache(obtain(_name(name), options, _timeout_ns(timeout_ms)), db)
+    return _cache(obtain(_name(name), options, _timeout_ns(timeout_ms)), db, codec)
+
+
+@overload
+def attach(
+    name: str,
+    readonly: bool = False,
+    *,
+    huge_pages: bool = False,
+    prefault: bool = False,
+    lock_memory: bool = False,
+    db: int = 0,
+    timeout_ms: float = TIMEOUT_MS,
+    decode_responses: Literal[False] = False,
+    encoding: str = "utf-8",
+    encoding_errors: str = "strict",
+) -> Cache[bytes]: ...
+
+
+@overload
+def attach(
+    name: str,
+    readonly: bool = False,
+    *,
+    huge_pages: bool = False,
+    prefault: bool = False,
+    lock_memory: bool = False,
+    db: int = 0,
+    timeout_ms: float = TIMEOUT_MS,
+    decode_responses: Literal[True],
+    encoding: str = "utf-8",
+    encoding_errors: str = "strict",
+) -> Cache[str]: ...
+
+
+@overload
+def attach(
+    name: str,
+    readonly: bool = False,
+    *,
+    huge_pages: bool = False,
+    prefault: bool = False,
+    lock_memory: bool = False,
+    db: int = 0,
+    timeout_ms: float = TIMEOUT_MS,
+    decode_responses: bool,
+    encoding: str = "utf-8",
+    encoding_errors: str = "strict",
+) -> Cache[bytes] | Cache[str]: ...
 
 
 def attach(
@@ -140,7 +274,10 @@ def attach(
     lock_memory: bool = False,
     db: int = 0,
     timeout_ms: float = TIMEOUT_MS,
-) -> Cache:
+    decode_responses: bool = False,
+    encoding: str = "utf-8",
+    encoding_errors: str = "strict",
+) -> Cache[bytes] | Cache[str]:
     """Attaches to a segment that exists.
 
     Args:
@@ -151,6 +288,9 @@ def attach(
         lock_memory: mlock the mapping.
         db: the database that the Cache reads and writes.
         timeout_ms: how long a write may wait, as for `open`.
+        decode_responses: return str instead of bytes, as for `open`, like the next two.
+        encoding: of str, both ways.
+        encoding_errors: what to do with what the encoding has not.
 
     Returns:
         A Cache.
@@ -160,7 +300,8 @@ def attach(
         Others as for `open`.
     """
     options = Options(huge_pages=huge_pages, prefault=prefault, lock_memory=lock_memory, read_only=bool(readonly))
-    return _cache(Attachment.attach(_name(name), options, _timeout_ns(timeout_ms)), db)
+    codec = _codec(decode_responses, encoding, encoding_errors)
+    return _cache(Attachment.attach(_name(name), options, _timeout_ns(timeout_ms)), db, codec)
 
 
 def unlink(name: str) -> None:
@@ -200,8 +341,9 @@ def _name(name: str) -> bytes:
     return name.encode()
 
 
-def _cache(attachment: Attachment, db: int) -> Cache:
-    cache = Cache(attachment)
+def _cache(attachment: Attachment, db: int, codec: _Codec) -> Cache[bytes] | Cache[str]:
+    encode, decode = codec
+    cache = cast("Cache[bytes] | Cache[str]", Cache(attachment, 0, encode, decode))
     if db == 0 and not isinstance(db, bool):
         return cache
     try:
@@ -209,7 +351,13 @@ def _cache(attachment: Attachment, db: int) -> Cache:
     except BaseException:
         cache.close()
         raise
-    return Cache(attachment, db)
+    return cast("Cache[bytes] | Cache[str]", Cache(attachment, db, encode, decode))
+
+
+def _codec(decode_responses: bool, encoding: str, encoding_errors: str) -> _Codec:
+    """How a Cache makes bytes of str, and what it makes of bytes."""
+    encode = encoder(encoding, encoding_errors)
+    return encode, decoder(encoding, encoding_errors) if decode_responses else None
 
 
 def _value_bytes_max(size: Size) -> int:

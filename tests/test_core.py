@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import fields
 
@@ -74,11 +75,20 @@ def test_rows_of_keys(attachment: _core.Attachment, cut: bool) -> None:
     """Records fall into the caller's memory, a miss as zeros; anything that is no record of the schema is named."""
     session = attachment.session()
     schema, other = session.schema_register(b'"V4"'), session.schema_register(b'"<i4"')
+    assert schema == _core.schema_id(b'"V4"')
     session.write_rows(attachment.keys(0, [b"a", b"b"]), b"aaaabbbb", 4, schema)
     keys = attachment.keys(0, [b"b", b"miss", b"a"])
     rows, mask = bytearray(b"?" * 12), bytearray(b"?" * 3)
     session.read_rows(keys, rows, mask, 4, schema, cut=cut)
     assert (bytes(rows), bytes(mask)) == (b"bbbb\0\0\0\0aaaa", b"\1\0\1")
+    session.read_rows(keys, rows, mask, 4, schema, cut=cut, age_max_ns=3600 * 10**9)
+    assert bytes(mask) == b"\1\0\1"
+    entry = session.entry(0, b"b")
+    assert entry is not None
+    while time.time_ns() <= entry.written_unix_ns:  # the engine reads another clock
+        pass
+    session.read_rows(keys, rows, mask, 4, schema, cut=cut, age_max_ns=0)
+    assert (bytes(rows), bytes(mask)) == (bytes(12), bytes(3))
     with pytest.raises(fincache.SchemaMismatch, match="b'b'"):
         session.read_rows(keys, rows, mask, 4, other, cut=cut)
     with pytest.raises(fincache.SchemaMismatch):

@@ -10,7 +10,7 @@ import fincache
 from fincache import _core, _errors
 
 ROWS = [row for row in _core.STATUS_ROWS.values() if row.python_class != "-"]
-WITHOUT_ROW = {"NoSuchKey", "InvalidType"}
+WITHOUT_ROW = {"NoSuchKey", "InvalidType", "NotText"}
 ANSWERS = {"OK", "MISS", "NOT_STORED", "VERSION_MISMATCH"}
 
 BUILTIN_PARENTS = [
@@ -25,6 +25,7 @@ BUILTIN_PARENTS = [
     (fincache.WrongType, TypeError),
     (fincache.SchemaMismatch, TypeError),
     (fincache.NoSuchKey, KeyError),
+    (fincache.NotText, UnicodeDecodeError),
     (fincache.ReadOnly, PermissionError),
     (fincache.SegmentMissing, FileNotFoundError),
     (fincache.SegmentExists, FileExistsError),

@@ -18,6 +18,7 @@ typedef struct cut_proof {
     fc_hit hit;                /* if found */
     uint64_t version;          /* of the home, if not */
     uint64_t schema;           /* if found */
+    uint64_t written_unix_ns;  /* if found */
     fc_read *read;
     fc_status status;          /* FC_OK or FC_MISS of the lookup */
 } cut_proof;
@@ -27,6 +28,7 @@ static int copy_to_read(const fc_session *session, fc_hit *hit, void *context)
     cut_proof *proof = context;
     fc_read *read = proof->read;
     proof->schema = fc_view_schema(&hit->view);
+    proof->written_unix_ns = fc_load_relaxed(&hit->view.block->written_unix_ns);
     if (hit->view.value_bytes > read->buffer_bytes) return 1;
     return fc_view_copy_value(session, &hit->view, 0, read->buffer, hit->view.value_bytes);
 }
@@ -94,6 +96,7 @@ static void deliver(fc_session *session, const fc_key *keys, cut_proof *proofs, 
         read->value_bytes = view->value_bytes;
         read->version = view->stamp;
         read->schema = proofs[i].schema;
+        read->written_unix_ns = proofs[i].written_unix_ns;
         read->status = view->value_bytes > read->buffer_bytes ? FC_BUFFER_SMALL : FC_OK;
         fc_mark_used(session, keys[i].hash, proofs[i].hit.mark_index);
     }

@@ -14,6 +14,7 @@ typedef struct target {
     int64_t last;
     uint64_t copied_bytes;
     uint64_t schema;
+    uint64_t written_unix_ns;
 } target;
 
 static int copy_nothing(const fc_session *session, fc_hit *hit, void *context)
@@ -29,10 +30,11 @@ static inline __attribute__((always_inline)) int copy_value(const fc_session *se
     return fc_view_copy_value(session, &hit->view, 0, to->buffer, hit->view.value_bytes);
 }
 
-static inline __attribute__((always_inline)) int copy_value_and_schema(const fc_session *session, fc_hit *hit, void *context)
+static inline __attribute__((always_inline)) int copy_record(const fc_session *session, fc_hit *hit, void *context)
 {
     target *to = context;
     to->schema = fc_view_schema(&hit->view);
+    to->written_unix_ns = fc_load_relaxed(&hit->view.block->written_unix_ns);
     return copy_value(session, hit, context);
 }
 
@@ -215,11 +217,12 @@ fc_status fc_get_many(fc_session *session, const fc_key *keys, fc_read *reads, u
         for (uint64_t i = from; i < from + group; i++) {
             fc_hit hit;
             target to = {.buffer = reads[i].buffer, .buffer_bytes = reads[i].buffer_bytes};
-            reads[i].status = read_key(session, &keys[i], copy_value_and_schema, &to, &hit);
+            reads[i].status = read_key(session, &keys[i], copy_record, &to, &hit);
             if (reads[i].status != FC_OK) continue;
             reads[i].value_bytes = hit.view.value_bytes;
             reads[i].version = hit.view.stamp;
             reads[i].schema = to.schema;
+            reads[i].written_unix_ns = to.written_unix_ns;
             if (hit.view.value_bytes > reads[i].buffer_bytes) reads[i].status = FC_BUFFER_SMALL;
         }
     }

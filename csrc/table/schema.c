@@ -5,23 +5,26 @@
  */
 #include "table/lookup.h"
 
-static uint64_t id_of(const void *text, uint64_t text_bytes)
-{
-    uint64_t id = fc_hash(0, 0, text, text_bytes);
-    return id != 0 ? id : 1;
-}
-
 static fc_key key_of(const fc_session *session, const uint64_t *id)
 {
     return (fc_key){.data = id, .bytes = sizeof *id, .database = FC_DATABASE_SCHEMAS, .hash = fc_hash(session->cache->geometry.hash_seed, FC_DATABASE_SCHEMAS, id, sizeof *id)};
 }
 
-fc_status fc_schema_register(fc_session *session, const void *text, uint64_t text_bytes, uint64_t *schema)
+fc_status fc_schema_id(const void *text, uint64_t text_bytes, uint64_t *schema)
 {
-    FC_TRY(fc_session_enter_read(session));
     if (text == NULL || schema == NULL || text_bytes == 0 || text_bytes > FC_SCHEMA_BYTES_MAX)
         return fc_fail(FC_INVALID_ARGUMENT, "a schema's text has 1 to %u bytes, not %llu", FC_SCHEMA_BYTES_MAX, (unsigned long long)text_bytes);
-    uint64_t id = id_of(text, text_bytes);
+    uint64_t id = fc_hash(0, 0, text, text_bytes);
+    *schema = id != 0 ? id : 1;
+    return FC_OK;
+}
+
+fc_status fc_schema_register(fc_session *session, const void *text, uint64_t text_bytes, uint64_t *schema)
+{
+    uint64_t id;
+    FC_TRY(fc_session_enter_read(session));
+    if (schema == NULL) return fc_fail(FC_INVALID_ARGUMENT, "NULL");
+    FC_TRY(fc_schema_id(text, text_bytes, &id));
     fc_key key = key_of(session, &id);
     if (!session->read_only && fc_exists(session, &key) == FC_MISS) FC_TRY(fc_set(session, &key, text, text_bytes, NULL, NULL));
     *schema = id;

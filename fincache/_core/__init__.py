@@ -39,8 +39,9 @@ Modules, each importing only what stands above it:
 from fincache._core.attachment import Attachment, Options, list_names, unlink
 from fincache._core.handle import Handle, closed
 from fincache._core.keys import Keys
-from fincache._core.session import Session
+from fincache._core.session import Session, schema_id
 from fincache._core.statuses import (
+    AGE_ANY_NS,
     DATABASES_MAX,
     EXPIRE_GT,
     EXPIRE_LT,
@@ -61,12 +62,14 @@ from fincache._core.statuses import (
     STATUS_ROWS,
     VALUE_BYTES_LIMIT,
     StatusRow,
+    no_such_key,
     refusal,
     refused_type,
     version,
 )
 
 __all__ = [
+    "AGE_ANY_NS",
     "DATABASES_MAX",
     "EXPIRE_GT",
     "EXPIRE_LT",
@@ -94,8 +97,10 @@ __all__ = [
     "StatusRow",
     "closed",
     "list_names",
+    "no_such_key",
     "refusal",
     "refused_type",
+    "schema_id",
     "unlink",
     "version",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from fincache._core.calls import Calls
 from fincache._core.keys import Keys, Scratch, prepare
 from fincache._core.statuses import (
+    AGE_ANY_NS,
     BUFFER_BYTES,
     BUFFER_SMALL,
     GROW_COUNT_MAX,
@@ -20,6 +21,7 @@ from fincache._core.statuses import (
     check,
     failure,
     refusal,
+    refused_type,
 )
 from fincache._fincache import ffi, lib
 from fincache._reports import Entry, Writer
@@ -55,11 +57,15 @@ class Reads(Calls):
     def get_into(self, database: int, key: bytes, out: object) -> int | None:
         """fc_get into a writable buffer: the value's length, None for a miss. Raises BufferTooSmall; nothing is copied then."""
         call = self._prepare(database, key)
-        buffer = ffi.from_buffer(out, require_writable=True)
+        try:
+            buffer = ffi.from_buffer(out, require_writable=True)
+        except (TypeError, BufferError) as error:
+            hint = "Use something writable and contiguous: a bytearray, a memoryview, an mmap, an array of numbers."
+            raise refused_type(f"no buffer to write into: {type(out).__name__}: {error}", hint) from None
         status = lib.fc_get(self._pointer, call.key, buffer, len(buffer), call.count)
         value_bytes: int = call.count[0]
         if status == BUFFER_SMALL:
-            raise refusal("BUFFER_SMALL", f"the value has {value_bytes} bytes, the buffer {len(buffer)}")
+            raise refusal("BUFFER_SMALL", f"{key[:64]!r} has {value_bytes} bytes, the buffer {len(buffer)}")
         found = self._answer(status)
         self._idle.append(call)
         return value_bytes if found else None
@@ -187,7 +193,9 @@ class Reads(Calls):
                 scratch.grow(index, reads[index].value_bytes)
         raise refusal("CONTENDED", f"a value outgrew {GROW_COUNT_MAX} buffers in a row")
 
-    def read_rows(self, keys: Keys, rows: object, mask: object, row_bytes: int, schema: int, *, cut: bool) -> None:
+    def read_rows(
+        self, keys: Keys, rows: object, mask: object, row_bytes: int, schema: int, *, cut: bool, age_max_ns: int = AGE_ANY_NS
+    ) -> None:
         """fc_get_cut or fc_get_many, of records, into the memory of an array.
 
         Args:
@@ -197,6 +205,7 @@ class Reads(Calls):
             row_bytes: length of a record.
             schema: the records' schema, as `schema_register` gave it.
             cut: all as they stood together at one instant.
+            age_max_ns: a record that was written longer ago counts as a miss.
 
         Raises:
             SchemaMismatch: a key holds something else; the message names it.
@@ -210,7 +219,7 @@ class Reads(Calls):
         scratch = keys.borrow()
         into = ffi.new("fcpy_rows *", (target, row_bytes, row_bytes, schema))
         failed = ffi.new("uint64_t *")
-        status = lib.fcpy_read_rows(self._pointer, keys.prepared, keys.count, into, scratch.reads, marks, cut, failed)
+        status = lib.fcpy_read_rows(self._pointer, keys.prepared, keys.count, into, scratch.reads, marks, cut, age_max_ns, failed)
         keys.idle.append(scratch)
         if status == OK:
             return

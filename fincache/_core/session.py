@@ -76,5 +76,13 @@ class Session(Reads, Writes):
         return schema
 
 
+def schema_id(text: bytes) -> int:
+    """fc_schema_id: the id of a schema in every segment, registered or not."""
+    out = ffi.new("uint64_t *")
+    check(lib.fc_schema_id(text, len(text), out))
+    schema: int = out[0]
+    return schema
+
+
 def unpack_stats(out: Any) -> Stats:
     return Stats(**{field.name: getattr(out, field.name) for field in fields(Stats)})

@@ -75,9 +75,10 @@ def check(status: int) -> None:
         raise failure(status)
 
 
-def no_such_key(key: bytes) -> FinCacheError:
+def no_such_key(key: bytes, hint: str) -> FinCacheError:
+    """The exception for a miss where Redis, or a dict, has an error."""
     row = _BY_NAME["MISS"]
-    return NoSuchKey(row.message, code=row.status, detail=repr(key[:64]), hint="The source must exist.")
+    return NoSuchKey(row.message, code=row.status, detail=repr(key[:64]), hint=hint)
 
 
 # ------------------------------------------------------------------ constants of the C library
@@ -120,6 +121,7 @@ WRITER_NAMES: dict[int, Writer] = {
 
 BUFFER_BYTES = 4096  # of a Call: one page holds nearly every value of a market-data cache
 SLOT_BYTES = 256  # of one key in the first attempt of a multi-key read
+AGE_ANY_NS = (1 << 64) - 1  # of a record that is read: however old it is
 GROW_COUNT_MAX = 8  # attempts with a larger buffer, each 1/8 larger than asked for: a value that outgrows all is a moving target
 
 # numpy arrays are too large to clear before they are overwritten, and so are these.

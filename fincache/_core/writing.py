@@ -161,7 +161,7 @@ class Writes(Calls):
         call = self._prepare_two(database, source, database, target)
         status = lib.fc_rename(self._pointer, call.key, call.target, only_if_absent)
         if status == MISS:
-            raise no_such_key(source)
+            raise no_such_key(source, "The source must exist.")
         renamed = self._answer(status)
         self._idle.append(call)
         return renamed

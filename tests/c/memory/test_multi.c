@@ -59,7 +59,7 @@ static void a_mark_reads_as_old_until_the_commit(void)
     CHECK(fc_multi_resolve(s.made.session, s.mark, &word, &state));
     CHECK_EQUAL(0, word);
     CHECK(check_holds(&s.made, "k", NULL));
-    fc_read read = {NULL, 0, 0, 0, 0, 0};
+    fc_read read = {NULL, 0, 0, 0, 0, 0, 0};
     CHECK_OK(fc_get_cut(s.made.session, &s.key, &read, 1));
     CHECK_STATUS(FC_MISS, read.status);
     uint64_t version = fc_home_of(s.writer, s.key.hash)->version;

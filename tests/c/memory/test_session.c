@@ -47,7 +47,7 @@ static void a_closed_session_is_refused_everywhere(void)
         int64_t number;
         uint32_t u;
         fc_entry entry;
-        fc_read read = {buffer, sizeof buffer, 0, 0, 0, 0};
+        fc_read read = {buffer, sizeof buffer, 0, 0, 0, 0, 0};
         fc_write write = {"v", 1, 0, 0};
         fc_stats stats;
         CHECK_STATUS(e, fc_get(s, &key, buffer, sizeof buffer, &n));

@@ -59,7 +59,7 @@ static void the_sum_of_a_cut_is_constant(void)
     REQUIRE(pthread_create(&thread, NULL, transfer, b) == 0);
     for (uint64_t round = 0; round < check_rounds(20000) || (cuts < 10 && round < 1000000); round++) {
         uint64_t sum = 0;
-        for (uint32_t i = 0; i < ACCOUNTS; i++) reads[i] = (fc_read){&money[i], 8, 0, 0, 0, 0};
+        for (uint32_t i = 0; i < ACCOUNTS; i++) reads[i] = (fc_read){&money[i], 8, 0, 0, 0, 0, 0};
         fc_status status = fc_get_cut(b->made.session, b->keys, reads, ACCOUNTS);
         if (status == FC_CONTENDED || !CHECK_OK(status)) continue;
         for (uint32_t i = 0; i < ACCOUNTS; i++) sum += reads[i].status == FC_OK ? money[i] : 0;
@@ -98,7 +98,7 @@ static void a_flush_falls_before_or_behind_a_cut(void)
     uint64_t values[ACCOUNTS];
     REQUIRE(pthread_create(&thread, NULL, flush_and_refill, b) == 0);
     for (uint64_t round = 0; round < check_rounds(20000); round++) {
-        for (uint32_t i = 0; i < ACCOUNTS; i++) reads[i] = (fc_read){&values[i], 8, 0, 0, 0, 0};
+        for (uint32_t i = 0; i < ACCOUNTS; i++) reads[i] = (fc_read){&values[i], 8, 0, 0, 0, 0, 0};
         fc_status status = fc_get_cut(b->made.session, b->keys, reads, ACCOUNTS);
         if (status == FC_CONTENDED || !CHECK_OK(status)) continue;
         for (uint32_t i = 1; i < ACCOUNTS; i++) {
@@ -123,12 +123,12 @@ static void cuts_of_any_keys(void)
     CHECK_OK(fc_get_cut(b->made.session, keys, reads, 0));
     for (int i = 0; i < 100; i++) {
         keys[i] = i % 10 == 9 ? missing : b->keys[i % 7];
-        reads[i] = (fc_read){&money[i], 8, 0, 0, 0, 0};
+        reads[i] = (fc_read){&money[i], 8, 0, 0, 0, 0, 0};
     }
     memset(value, 3, sizeof value);
     CHECK_OK(fc_set(b->made.session, &b->keys[39], value, sizeof value, NULL, NULL));
     keys[50] = b->keys[39];
-    reads[50] = (fc_read){got, sizeof got, 0, 0, 0, 0};
+    reads[50] = (fc_read){got, sizeof got, 0, 0, 0, 0, 0};
     CHECK_OK(fc_get_cut(b->made.session, keys, reads, 100));
     for (int i = 0; i < 100; i++) CHECK_STATUS(i % 10 == 9 ? FC_MISS : FC_OK, reads[i].status);
     CHECK(reads[50].value_bytes == sizeof value && memcmp(value, got, sizeof value) == 0);

@@ -68,7 +68,7 @@ static void read_everything(fc_session *session, const fc_key *keys, uint64_t *s
     }
     for (int i = 0; i < 8; i++) {
         few[i] = keys[check_random(seed) % KEYS];
-        reads[i] = (fc_read){buffer, 1000, 0, 0, 0, 0};
+        reads[i] = (fc_read){buffer, 1000, 0, 0, 0, 0, 0};
     }
     CHECK_OK(fc_get_many(session, few, reads, 8));
     for (int i = 0; i < 8; i++) CHECK(is_reader_answer(reads[i].status));
@@ -84,7 +84,7 @@ static void read_whole_segment(fc_cache *cache, fc_session *session, const fc_ke
     fc_stats stats;
     for (int i = 0; i < 8; i++) {
         few[i] = keys[check_random(seed) % KEYS];
-        reads[i] = (fc_read){buffer, sizeof buffer, 0, 0, 0, 0};
+        reads[i] = (fc_read){buffer, sizeof buffer, 0, 0, 0, 0, 0};
     }
     CHECK(is_reader_answer(fc_get_cut(session, few, reads, 8)));
     CHECK(is_reader_answer(fc_scan(session, 0, &cursor, 100000, visit_nothing, &bytes)));

@@ -250,7 +250,7 @@ static void a_cut_shows_one_batch(void)
     uint64_t values[24], cuts = 0;
     for (int i = 0; i < 2; i++) REQUIRE(pthread_create(&threads[i], NULL, write_batches, &r) == 0);
     for (uint64_t round = 0; round < check_rounds(30000) || (__atomic_load_n(&r.commits, __ATOMIC_RELAXED) < 50 && round < 3000000); round++) {
-        for (int i = 0; i < 24; i++) reads[i] = (fc_read){&values[i], 8, 0, 0, 0, 0};
+        for (int i = 0; i < 24; i++) reads[i] = (fc_read){&values[i], 8, 0, 0, 0, 0, 0};
         fc_status status = fc_get_cut(made.session, b.keys, reads, 24);
         if (status == FC_CONTENDED || !CHECK_OK(status)) continue;
         cuts++;

@@ -249,7 +249,7 @@ static void a_value_ends_at_its_nanosecond(void)
     uint64_t now = fc_clock_unix_ns(), bytes, expires;
     char buffer[8];
     fc_entry entry;
-    fc_read read = {buffer, sizeof buffer, 0, 0, 0, 0};
+    fc_read read = {buffer, sizeof buffer, 0, 0, 0, 0, 0};
     fc_set_options options = {.expires_unix_ns = now + UINT64_C(1000000000000)};
     CHECK_OK(fc_set(made.session, &key, "v", 1, &options, NULL));
     for (int round = 0; round < 2; round++) {
@@ -270,7 +270,7 @@ static void a_value_ends_at_its_nanosecond(void)
     check_close(&made);
 }
 
-/* get_many: each key gets its own status, value, version and schema, whatever its neighbours get; over more than one group of prefetches. */
+/* get_many: each key gets its own status, value, version, schema and write time, whatever its neighbours get; over more than one group of prefetches. */
 static void get_many_gives_each_its_own_status(void)
 {
     fixture made = check_open(4 << 20);
@@ -286,7 +286,7 @@ static void get_many_gives_each_its_own_status(void)
     }
     for (size_t j = 0; j < COUNT_OF(counts); j++)
         for (int cut = 0; cut < 2; cut++) {
-            for (int i = 0; i < 100; i++) reads[i] = (fc_read){buffers[i], i % 5 == 0 ? 3 : 32, 0, 0, 55, 77};
+            for (int i = 0; i < 100; i++) reads[i] = (fc_read){buffers[i], i % 5 == 0 ? 3 : 32, 0, 0, 55, 66, 77};
             CHECK_OK(cut ? fc_get_cut(made.session, keys, reads, counts[j]) : fc_get_many(made.session, keys, reads, counts[j]));
             for (uint64_t i = 0; i < 100; i++) {
                 fc_status expected = i >= counts[j] ? 77 : i % 3 == 0 ? FC_MISS : i % 5 == 0 ? FC_BUFFER_SMALL : FC_OK;
@@ -294,6 +294,9 @@ static void get_many_gives_each_its_own_status(void)
                 if (expected == FC_OK) CHECK(reads[i].value_bytes == strlen(names[i]) && memcmp(buffers[i], names[i], reads[i].value_bytes) == 0 && reads[i].version != 0);
                 CHECK_EQUAL(expected != FC_OK && expected != FC_BUFFER_SMALL ? 55 : i % 7 == 0 ? 1000 + i : 0, reads[i].schema);
                 if (expected == FC_BUFFER_SMALL) CHECK_EQUAL(strlen(names[i]), reads[i].value_bytes);
+                fc_entry entry = {.written_unix_ns = 66};
+                if (expected == FC_OK || expected == FC_BUFFER_SMALL) CHECK_OK(fc_get_entry(made.session, &keys[i], NULL, 0, &entry));
+                CHECK_EQUAL(entry.written_unix_ns, reads[i].written_unix_ns);
             }
         }
     check_close(&made);

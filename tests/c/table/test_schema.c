@@ -13,6 +13,8 @@ static void a_text_has_one_id_everywhere(void)
     CHECK(a != 0 && a == b && a == c);
     CHECK_OK(fc_schema_register(one.session, "[('ask','<f8')]", 15, &b));
     CHECK(a != b);
+    CHECK_OK(fc_schema_id("[('ask','<f8')]", 15, &c));
+    CHECK_EQUAL(b, c);
     CHECK_OK(fc_schema_text(one.session, a, text, sizeof text, &bytes));
     CHECK(bytes == 15 && memcmp(text, "[('bid','<f8')]", 15) == 0);
     CHECK_STATUS(FC_BUFFER_SMALL, fc_schema_text(one.session, a, text, 14, &bytes));
@@ -31,6 +33,11 @@ static void texts_have_a_length(void)
     CHECK_STATUS(FC_INVALID_ARGUMENT, fc_schema_register(made.session, text, 0, &id));
     CHECK_STATUS(FC_INVALID_ARGUMENT, fc_schema_register(made.session, text, FC_SCHEMA_BYTES_MAX + 1, &id));
     CHECK_STATUS(FC_INVALID_ARGUMENT, fc_schema_register(made.session, NULL, 5, &id));
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_schema_register(made.session, text, 5, NULL));
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_schema_id(text, 0, &id));
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_schema_id(text, FC_SCHEMA_BYTES_MAX + 1, &id));
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_schema_id(NULL, 5, &id));
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_schema_id(text, 5, NULL));
     CHECK_EQUAL(77, id);
     CHECK_OK(fc_schema_register(made.session, text, 1, &id));
     CHECK_OK(fc_schema_register(made.session, text, FC_SCHEMA_BYTES_MAX, &id));
