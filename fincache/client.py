@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, NoReturn, TypeVar, overload
 
 from fincache import _core
 from fincache._arguments import Encodable, encode, integer
@@ -45,11 +45,11 @@ from fincache._strings import StringCommands
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import DTypeLike
     from typing_extensions import Self
 
     from fincache.records import Records
 
-    RecordT = TypeVar("RecordT")
     ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
@@ -151,20 +151,13 @@ class Cache(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[Reply
     def records(self, dtype: np.dtype[ScalarT] | type[ScalarT]) -> Records[ScalarT]: ...
 
     @overload
-    def records(self, dtype: type[RecordT]) -> Records[RecordT]: ...
+    def records(self, dtype: DTypeLike) -> Records[np.void]: ...
 
-    @overload
-    def records(self, dtype: str) -> Records[Any]: ...
-
-    @overload
-    def records(self, dtype: list[Any] | tuple[Any, ...] | dict[str, Any]) -> Records[np.void]: ...
-
-    def records(self, dtype: object) -> Records[Any]:
-        """This database seen as records of one type. See `fincache.records`; imports numpy.
+    def records(self, dtype: DTypeLike) -> Records[ScalarT] | Records[np.void]:
+        """This database seen as records of one numpy dtype. See `fincache.records`; imports numpy.
 
         Args:
-            dtype: what numpy.dtype() takes, of a fixed size and without Python objects; a dataclass or NamedTuple with
-                annotations (see `fincache._declarations`); float, int or bool.
+            dtype: what numpy.dtype() takes, of a fixed size and without Python objects.
 
         Returns:
             Records, which lives as long as this Cache.
@@ -219,6 +212,27 @@ class Cache(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[Reply
             ReadOnly, Closed.
         """
         return self._session().reap()
+
+    def sweep(self, home_count: int | None = None) -> int:
+        """Gives the memory of expired keys, and of what a flush left behind, back at once.
+
+        Nobody needs to call it: what has expired reads as missing at its time, and its memory is taken back when it is needed.
+        The daemon calls it in small steps. All attachments move one hand on, which goes round the buckets of the index.
+
+        Args:
+            home_count: buckets to look at, from where the last sweep ended; None: all (`info().home_count`).
+
+        Returns:
+            How many values were removed.
+
+        Raises:
+            ReadOnly, Closed, InvalidArgument.
+
+        Waits for nobody: a locked key is left for the next round. Some 100 ns for each bucket, 300 ns for each value that goes.
+        """
+        session = self._session()
+        homes = self.info().home_count if home_count is None else integer(home_count, "home_count", 0)
+        return session.sweep(homes)
 
     def info(self) -> SegmentInfo:
         """Name, geometry, options and state of the segment, as the header says. Reads /proc/self/smaps, which may take 1 ms."""

@@ -538,3 +538,19 @@ def test_a_read_only_attachment_reads(cache: fincache.Cache, name: str) -> None:
         assert reader.get("a") == b"2"
         assert list(reader.scan_iter()) == [b"a"]
         assert cache.info().sessions_used == used
+
+
+def test_a_sweep_gives_the_memory_of_expired_keys_back(cache: fincache.Cache, name: str) -> None:
+    """Step by step or all at once; what lives stays, and a reader may not."""
+    for number in range(100):
+        cache.set(number, "v" * 100, px=1 if number % 2 else None)
+    used_bytes = cache.stats().used_bytes
+    time.sleep(0.01)
+    steps = range(0, cache.info().home_count, 64)
+    assert sum(cache.sweep(64) for _ in steps) == 50
+    assert cache.stats().used_bytes < used_bytes
+    assert (cache.sweep(), cache.dbsize(), cache.stats().expired) == (0, 50, 50)
+    with pytest.raises(fincache.InvalidArgument):
+        cache.sweep(-1)
+    with fincache.attach(name, readonly=True) as reader, pytest.raises(fincache.ReadOnly):
+        reader.sweep()

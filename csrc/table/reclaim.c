@@ -76,6 +76,15 @@ uint64_t fc_reclaim_sweep(fc_session *session, uint64_t count)
     return removed;
 }
 
+fc_status fc_session_sweep(fc_session *session, uint64_t home_count, uint64_t *removed_count)
+{
+    FC_TRY(fc_session_enter_write(session));
+    uint64_t removed = fc_reclaim_sweep(session, home_count < session->home_count ? home_count : session->home_count);
+    fc_session_leave_write(session);
+    if (removed_count != NULL) *removed_count = removed;
+    return FC_OK;
+}
+
 /* Sweeps what is left to sweep since the last flush, until the want is met. */
 static int sweep_flushed(fc_session *session, const demand *want)
 {

@@ -37,6 +37,14 @@ class Session(Reads, Writes):
         count: int = settled[0]
         return count
 
+    def sweep(self, home_count: int) -> int:
+        """fc_session_sweep: removes what has expired from the next homes, and says how many values went."""
+        call = self._borrow()
+        check(lib.fc_session_sweep(self._pointer, home_count, call.count))
+        count: int = call.count[0]
+        self._idle.append(call)
+        return count
+
     # -------------------------------------------------------------- the key space
 
     def count(self, database: int) -> int:

@@ -335,6 +335,37 @@ static void expired_keys_make_room(void)
     check_close(&made);
 }
 
+/* fc_session_sweep removes what has expired, step by step and once round, and nothing else. */
+static void a_sweep_removes_what_has_expired(void)
+{
+    fixture made = check_open(2 << 20);
+    char text[32];
+    uint64_t home_count = made.session->home_count, removed = 0;
+    fc_set_options options = {.expires_unix_ns = fc_clock_unix_ns() + UINT64_C(1000000000000)};
+    for (uint64_t i = 0; i < 1000; i++) {
+        fc_key key = numbered(&made, text, i);
+        CHECK_OK(fc_set(made.session, &key, text, 32, i % 2 == 0 ? &options : NULL, NULL));
+    }
+    CHECK_OK(fc_session_sweep(made.session, home_count, &removed));
+    CHECK_EQUAL(0, removed);
+    fc_clock_shift_for_test(INT64_C(1001000000000));
+    uint64_t used_before = check_stats(&made).used_bytes, total = 0;
+    for (uint64_t done = 0; done < home_count; done += 16) {
+        CHECK_OK(fc_session_sweep(made.session, 16, &removed));
+        total += removed;
+    }
+    CHECK_EQUAL(500, total);
+    CHECK_EQUAL(500, check_stats(&made).expired);
+    CHECK_EQUAL(500, check_stats(&made).key_count);
+    CHECK(check_stats(&made).used_bytes < used_before);
+    CHECK_OK(fc_session_sweep(made.session, UINT64_MAX, &removed)); /* once round, not for ever */
+    CHECK_EQUAL(0, removed);
+    CHECK_OK(fc_session_sweep(made.session, 1, NULL));
+    check_delete_all(&made);
+    audit_empty(made.session);
+    check_close(&made);
+}
+
 /* A flush gives all memory back, in the background of later writes: as much fits as before, under every policy. */
 static void flushed_memory_serves_new_keys(void)
 {
@@ -442,6 +473,7 @@ int main(void)
     RUN(a_value_larger_than_the_arena_fails_by_name);
     RUN(what_is_used_stays);
     RUN(expired_keys_make_room);
+    RUN(a_sweep_removes_what_has_expired);
     RUN(flushed_memory_serves_new_keys);
     RUN(blocks_of_the_dead_come_back);
     RUN(four_writers_under_pressure_never_fail);
