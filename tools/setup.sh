@@ -33,6 +33,7 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     libc6-dev-arm64-cross) [ -e /usr/aarch64-linux-gnu/include/stdio.h ] ;;
     qemu-user) have qemu-aarch64 ;;
     procps) have ps ;;
+    systemd) have systemd-analyze ;;
     *) return 1 ;;
     esac
 }
@@ -80,7 +81,7 @@ install_missing() {
 }
 
 needed=(gcc libc6-dev make libxxhash-dev python3 python3-venv python3-dev)
-wanted=(g++ pkg-config procps spin clang libclang-rt-14-dev redis-server gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+wanted=(g++ pkg-config procps spin clang libclang-rt-14-dev redis-server gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user systemd)
 
 had_redis=$(have redis-server && echo yes || true)
 install_missing "${needed[@]}"
