@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from fincache import _core
 from fincache._arguments import Encodable, encode, integer
@@ -45,11 +45,11 @@ from fincache._strings import StringCommands
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import DTypeLike
     from typing_extensions import Self
 
     from fincache.records import Records
 
+    RecordT = TypeVar("RecordT")
     ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
@@ -151,13 +151,20 @@ class Cache(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[Reply
     def records(self, dtype: np.dtype[ScalarT] | type[ScalarT]) -> Records[ScalarT]: ...
 
     @overload
-    def records(self, dtype: DTypeLike) -> Records[np.void]: ...
+    def records(self, dtype: type[RecordT]) -> Records[RecordT]: ...
 
-    def records(self, dtype: DTypeLike) -> Records[ScalarT] | Records[np.void]:
-        """This database seen as records of one numpy dtype. See `fincache.records`; imports numpy.
+    @overload
+    def records(self, dtype: str) -> Records[Any]: ...
+
+    @overload
+    def records(self, dtype: list[Any] | tuple[Any, ...] | dict[str, Any]) -> Records[np.void]: ...
+
+    def records(self, dtype: object) -> Records[Any]:
+        """This database seen as records of one type. See `fincache.records`; imports numpy.
 
         Args:
-            dtype: what numpy.dtype() takes, of a fixed size and without Python objects.
+            dtype: what numpy.dtype() takes, of a fixed size and without Python objects; a dataclass or NamedTuple with
+                annotations (see `fincache._declarations`); float, int or bool.
 
         Returns:
             Records, which lives as long as this Cache.

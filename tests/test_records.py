@@ -9,7 +9,7 @@ import pytest
 from conftest import Child
 
 import fincache
-from fincache.records import normalise, schema_text
+from fincache.dtypes import normalise, schema_text
 
 QUOTE = [("bid", "f8"), ("ask", "f8"), ("sizes", "i4", (2,)), ("venue", "S4")]
 ROW = (1.5, 2.5, (10, 20), b"XNAS")
@@ -216,13 +216,24 @@ def test_a_row_that_does_not_fit_is_refused(cache: fincache.Cache, row: object) 
     assert cache.dbsize() == 0
 
 
-def test_a_row_of_another_dtype_is_refused(cache: fincache.Cache) -> None:
-    """A numpy row is not converted field by field: that would hide a mistake."""
-    with pytest.raises(fincache.SchemaMismatch):
-        cache.records(QUOTE).set("a", np.zeros((), [("bid", "f8"), ("ask", "f8")]))
-    with pytest.raises(fincache.SchemaMismatch):
-        cache.records("f8").set("a", np.zeros((), "i8"))
-    assert cache.dbsize() == 0
+def test_a_numpy_row_of_another_dtype_is_converted_only_without_loss(cache: fincache.Cache) -> None:
+    """Same fields in types that fit: converted, as numpy's same_kind has it. Other fields or kinds: SchemaMismatch."""
+    quotes = cache.records([("px", "f8"), ("qty", "i4")])
+    quotes.set("a", np.array((1.5, 7), [("px", "f4"), ("qty", ">i8")]))
+    assert quotes.get("a", "px", "qty") == (1.5, 7)
+    cache.records("f8").set("b", np.zeros((), "i8"))
+    for wrong in (
+        np.zeros((), [("px", "f8")]),
+        np.zeros((), [("qty", "i4"), ("px", "f8")]),
+        np.zeros((), [("px", "f8"), ("qty", "f8")]),
+        np.zeros((), [("px", "f8"), ("qty", "i4", (1,))]),
+        np.zeros((), "f8"),
+    ):
+        with pytest.raises(fincache.SchemaMismatch, match=r"the row is .*, the records are"):
+            quotes.set("a", wrong)
+    with pytest.raises(fincache.InvalidArgument, match="range"):
+        quotes.set("a", np.array((1.5, 1 << 40), [("px", "f8"), ("qty", "i8")]))
+    assert quotes.get("a", "qty") == 7
 
 
 def test_two_processes_agree_on_a_dtype(cache: fincache.Cache) -> None:

@@ -145,6 +145,14 @@ class Reads(Calls):
         self._idle.append(call)
         return value_bytes
 
+    def schema_of(self, database: int, key: bytes) -> int:
+        """The schema of the record that a key holds; 0 for plain bytes, and for a miss."""
+        call = self._prepare(database, key)
+        found = self._answer(lib.fc_get_entry(self._pointer, call.key, ffi.NULL, 0, call.entry))
+        schema: int = call.entry.schema if found else 0
+        self._idle.append(call)
+        return schema
+
     def exists(self, database: int, key: bytes) -> bool:
         """fc_exists."""
         call = self._prepare(database, key)
