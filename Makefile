@@ -4,7 +4,8 @@
 #   make run, demo   one writer, three readers, real order flow          make fmt       formats the Python files
 #   make test        everything below that says pass or fail             make bench     the C benches at full length
 #   make models      the Promela models                                  make soak      the tests' long versions
-#   make sanitize    C tests under ASan+UBSan and TSan, gcc and clang    make clean
+#   make sanitize    C tests under ASan+UBSan and TSan, gcc and clang    make wheel     dist/fincache-*.whl for this Python
+#   make clean
 #
 # ARGS goes to what is run: make demo ARGS=--chaos
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ BIN := .venv/bin
 MESON := $(BIN)/meson
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup build demo run test models lint fmt soak sanitize bench clean
+.PHONY: setup build demo run test models lint fmt soak sanitize bench wheel clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -100,6 +101,11 @@ fmt: setup
 bench: build-release
 	@for bench in $$(find build/release/bench -maxdepth 1 -type f -executable | sort); do echo "== $$bench"; $$bench $(ARGS) || exit 1; done
 
+# tools/wheel_backend.py says what the name of the wheel means.
+wheel: setup
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+	@ls dist/fincache-*.whl
+
 clean:
-	rm -rf build fincache/_fincache.*.so .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist fincache/_fincache.*.so .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.c*"))
 COMPILERS = {".c": ["cc", "-std=c11"], ".cpp": ["c++", "-std=c++17"]}
 BUILD_ONLY = {"meson.build", "_build_ffi.py"}
+BUILD_SUFFIXES = {".c", ".h", ".so"}
 MESON = [sys.executable, "-m", "mesonbuild.mesonmain"]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 needs_tools = pytest.mark.skipif(
     not (shutil.which("cc") and shutil.which("pkg-config")), reason="needs cc and pkg-config (tools/setup.sh --test)"
@@ -127,24 +130,76 @@ def test_the_shared_library_exports_the_public_api_and_nothing_else(installed: I
     assert exported == declared
 
 
-def test_a_wheel_holds_the_package_and_works_alone(tmp_path: Path) -> None:
-    """`pip install .`: the wheel has every file of fincache/, no build leftovers, and imports outside the tree."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    run([*pip, "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--no-index", "-w", str(tmp_path), str(ROOT)])
-    (wheel,) = tmp_path.glob("fincache-*.whl")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `pip wheel .` makes, from what is installed here and nothing else."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run([*PIP, "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--no-index", "-w", str(folder), str(ROOT)])
+    (built,) = folder.iterdir()
+    return built
+
+
+def test_a_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    """Every file of fincache/ but those of the build, py.typed and stubs among them; the extensions; the command."""
     with zipfile.ZipFile(wheel) as archive:
-        names = {name for name in archive.namelist() if ".dist-info/" not in name}
-        archive.extractall(tmp_path / "site")
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        names = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
+        (entry_points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        commands = archive.read(entry_points).decode()
     sources = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "fincache").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.name not in BUILD_ONLY and path.suffix != ".so"
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and path.name not in BUILD_ONLY
+        and path.suffix not in BUILD_SUFFIXES
     }
-    assert names == sources | {f"fincache/_fincache{suffix}"}
-    # -S: without it .venv's path file would lead to this tree.
-    places = os.pathsep.join([str(tmp_path / "site"), sysconfig.get_path("platlib"), sysconfig.get_path("purelib")])
-    code = "import fincache; print(fincache.__file__)"
-    environment = {**os.environ, "PYTHONPATH": places}
-    printed = run([sys.executable, "-S", "-c", code], env=environment, cwd=tmp_path).stdout
-    assert printed.startswith(str(tmp_path / "site"))
+    extensions = re.findall(r"py\.extension_module\(\s*'(\w+)'", (ROOT / "fincache" / "meson.build").read_text(encoding="utf-8"))
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    assert names == sources | {f"fincache/{extension}{suffix}" for extension in extensions}
+    assert "fincache/py.typed" in names
+    assert "fincache=fincache.cli:main" in commands.replace(" ", "")
+
+
+def test_the_name_of_a_wheel_tells_the_oldest_c_library_that_loads_it(wheel: Path) -> None:
+    """manylinux_2_34: no symbol of a later glibc is asked for, and no other library (tools/wheel_backend.py)."""
+    tag = re.fullmatch(r"fincache-.*-manylinux_2_(\d+)_(x86_64|aarch64)\.whl", wheel.name)
+    assert tag is not None, wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        extensions = [archive.read(name) for name in archive.namelist() if name.endswith(".so")]
+    assert extensions
+    for extension in extensions:
+        wanted = [int(minor) for minor in re.findall(rb"\0GLIBC_2\.(\d+)", extension)]
+        assert max(wanted) <= int(tag[1])
+        libraries = set(re.findall(rb"\0(lib[\w.+-]*\.so[\w.]*)(?=\0)", extension))
+        assert libraries <= {b"libc.so.6", b"libm.so.6", b"libpthread.so.0"}
+
+
+def test_a_wheel_works_in_a_fresh_environment_without_a_compiler(wheel: Path, tmp_path: Path) -> None:
+    """Installed from the wheel alone: the engine, records and the command `fincache`, far from this tree and any compiler."""
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=False)
+    python = home / "bin" / "python"
+    # What FinCache depends on comes from the environment of the tests; a line in a .pth file runs none of its .pth files.
+    (site,) = home.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(f"{sysconfig.get_path('platlib')}\n{sysconfig.get_path('purelib')}\n")
+    bare = {"PATH": str(home / "bin"), "CC": "/bin/false", "CXX": "/bin/false", "HOME": str(tmp_path)}
+    run([*PIP, "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)], env=bare)
+    name = f"wheel-{os.getpid()}"
+    printed = run([str(python), "-c", SMOKE, name], env=bare, cwd=tmp_path).stdout.split()
+    assert printed == [str(site / "fincache" / "__init__.py"), "b'150.25'", "150.24", "150.24", "0.0"]
+    try:
+        assert run([str(home / "bin" / "fincache"), "get", "-s", name, "last"], env=bare, cwd=tmp_path).stdout.strip() == "150.25"
+    finally:
+        run([str(python), "-c", "import fincache, sys; fincache.unlink(sys.argv[1])", name], env=bare, cwd=tmp_path)
+
+
+SMOKE = """
+import sys, fincache, numpy
+with fincache.open(sys.argv[1], size="2MB") as cache:
+    cache.set("last", 150.25)
+    quotes = cache.records([("bid", "f8"), ("ask", "f8")])
+    quotes.set("AAPL", (150.24, 150.26))
+    out = numpy.ones(2, quotes.dtype)
+    assert quotes.read(cache.keyset(["AAPL", "MSFT"]), out).tolist() == [True, False]
+    print(fincache.__file__, cache.get("last"), quotes.get("AAPL", "bid"), *out["bid"], sep="\\n")
+"""
