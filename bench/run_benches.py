@@ -25,6 +25,7 @@ RUNS: tuple[tuple[str, ...], ...] = (
     ("random_get",),
     ("random_get", "--huge", "1"),
     ("contended_get",),
+    ("cut",),
     ("scaling",),
     ("recovery",),
     ("memory",),

@@ -32,13 +32,21 @@ static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
 
 /* ------------------------------------------------------------------ threads */
 
+/* The thread ended in the middle of a write, in a wait hook: others settle the slot, as if it had been killed, and the handle is free. */
+static void abandon(fc_session *session)
+{
+    if (session->slot != NULL) fc_liveness_unlock(session->lock_page);
+    fc_session_pool_put(session);
+}
+
 static void close_sessions_of_thread(void *first)
 {
     for (fc_session *session = first; session != NULL && session->state == FC_SESSION_OPEN;) {
         fc_session *next = session->next_of_thread;
         pthread_setspecific(thread_key, next);
         session->wait_before = session->wait_after = NULL; /* an interpreter has forgotten the thread by now */
-        (void)fc_session_close(session);
+        if (session->writing) abandon(session);
+        else (void)fc_session_close(session);
         session = next;
     }
 }

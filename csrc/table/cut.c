@@ -1,34 +1,76 @@
 /* cut.c -- several keys as they stood at one instant, without a lock (P5).
  *
- * Method        collect every key with what proves it; then look at every proof once more. A key that was found is proven by its entry
- *               word and its block's stamp: stamps are unique for ever, so both equal means the same value all the while; a mark is proven by its descriptor's state as well. A key that was
- *               missing is proven by the words of its chain and, since entries may come and go between two looks, by its home's version,
- *               read before the first look and after the second. Everything held at the moment between the two rounds.
- * Rejected      home versions alone: the entry is visible before its version changes (tools/models/multi.pml, CUT_BY_VERSIONS).
- * Bounds        CUT_RETRIES_MAX rounds, then FC_CONTENDED. Writers of neighbouring keys cost a retry only where a key is missing.
+ * Method        read every key together with what proves it. Then go round the proofs, again and again; a key whose proof fails is read
+ *               anew. The cut is done when every proof has held once since a key was last read: all keys were read before that moment, the
+ *               instant, and none had changed after it. One changed key costs one read, not all of them, and no writer is stopped.
+ * Proofs        found, plain word   the entry's word, and the home's version from before the word was read. Checked in the other order:
+ *                                   the word, then the version. One cache line for both; the block is not touched.
+ *               found, mark         the mark, the state of its descriptor, the block's stamp
+ *               missing             the chain scanned again, and the home's version from before the first scan, compared after the second
+ *               Where only the version differs (a neighbour changed, or this key's own change had not been counted yet when it was
+ *               read), the block's stamp decides, and the proof goes on from the new version.
+ * Why word and version suffice. Whoever changes an entry stores the word, then counts: version + 1, both under the home's lock and before
+ *               anybody else can take it. So before a word is stored, every earlier change of the chain is counted. Say the
+ *               word is w at both looks, but was x meanwhile. The count of x came before the store of the second w; who sees that w (acquire)
+ *               and then reads the version finds x counted. The version read before the first look had not counted x: else that
+ *               look, coming after, would have seen x or what followed it. So the versions differ. This holds for
+ *                 publications, evictions, compaction: one redo log each, word first; a death in the middle leaves the lock held until
+ *                   the settler has repeated the log, the count included;
+ *                 multi-key writes: marks are not counted, but a mark never follows a mark: between two of them the sweep has stored
+ *                   plain words and counted, under the lock. An undone mark that gives way to the same word changed nothing;
+ *                 extension buckets: before one can serve another home, all its entries were emptied and that was counted here;
+ *                 a store of the word that is there already: only when a settler repeats it, which changes nothing.
+ * Expiry        is judged by one reading of the clock, taken after the last read of a key and before the checks that follow: at the instant.
+ * Flushes       change many keys by one store: generations before the first read and after the last check are equal, or all is done again.
+ * Rejected      reading all keys anew after one change: 500 keys under a writer never finish. Versions alone: the entry is visible before
+ *               its version changes. Words alone: they come back. (tools/models/multi.pml: CUT_BY_VERSIONS, PLAIN_BY_WORDS, and the
+ *               orders VERSION_LATE and CHECK_VERSION_FIRST.)
+ * Bounds        CUT_ROUNDS_MAX rounds, FLUSHES_MAX flushes, then FC_CONTENDED. Writers of neighbouring keys cost a read of the stamp where
+ *               a key was found, a read of the key where it is missing.
  */
-#include "table/lookup.h"
+#include "table/prefetch.h"
 
 #include <stdlib.h>
 
-#define CUT_RETRIES_MAX 10000u
+#define CUT_ROUNDS_MAX 10000u
+#define FLUSHES_MAX 1000u
+/* Keys whose proofs fit the stack. */
+#define FEW 32u
+/* In place of the version, for what is proven otherwise: no home's version gets there. */
+#define NO_VERSION UINT64_MAX
 
-/* What proves one key of the cut. */
+/* What every round compares: 32 bytes a key. */
 typedef struct cut_proof {
-    fc_hit hit;                /* if found */
-    uint64_t version;          /* of the home, if not */
-    uint64_t schema;           /* if found */
-    uint64_t written_unix_ns;  /* if found */
-    fc_read *read;
-    fc_status status;          /* FC_OK or FC_MISS of the lookup */
+    const uint64_t *entry;     /* of a missing key: any */
+    uint64_t word;
+    uint64_t version;          /* NO_VERSION: mark or missing */
+    const fc_bucket *home;
 } cut_proof;
+
+/* What is looked at only when that differs, and in the end. The stamp is in the read. */
+typedef struct cut_detail {
+    const fc_block *block;     /* NULL: missing */
+    uint64_t seen;             /* mark: its descriptor's state; missing: the home's version */
+    uint64_t expires_unix_ns;
+} cut_detail;
+
+typedef struct cut {
+    fc_session *session;
+    const fc_key *keys;
+    fc_read *reads;
+    uint64_t count;
+    cut_proof *proofs;
+    cut_detail *details;
+    uint64_t now_unix_ns;      /* the clock at the instant; 0 while no key has an expiry */
+} cut;
+
+/* ------------------------------------------------------------------ reading a key */
 
 static int copy_to_read(const fc_session *session, fc_hit *hit, void *context)
 {
-    cut_proof *proof = context;
-    fc_read *read = proof->read;
-    proof->schema = fc_view_schema(&hit->view);
-    proof->written_unix_ns = fc_load_relaxed(&hit->view.block->written_unix_ns);
+    fc_read *read = context;
+    read->schema = fc_view_schema(&hit->view);
+    read->written_unix_ns = fc_load_relaxed(&hit->view.block->written_unix_ns);
     if (hit->view.value_bytes > read->buffer_bytes) return 1;
     return fc_view_copy_value(session, &hit->view, 0, read->buffer, hit->view.value_bytes);
 }
@@ -39,75 +81,185 @@ static int copy_nothing(const fc_session *session, fc_hit *hit, void *context)
     return 1;
 }
 
-static fc_status collect(fc_session *session, const fc_key *keys, cut_proof *proofs, uint64_t count)
+static void keep_found(cut *c, uint64_t i, const fc_hit *hit)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        cut_proof *proof = &proofs[i];
-        proof->version = fc_load_acquire(&fc_home_of(session, keys[i].hash)->version); /* [bucket.version] */
-        proof->status = fc_lookup(session, &keys[i], copy_to_read, proof, &proof->hit);
-        if (proof->status != FC_OK && proof->status != FC_MISS) return proof->status;
+    fc_read *read = &c->reads[i];
+    const fc_view *view = &hit->view;
+    c->proofs[i].entry = hit->entry;
+    c->proofs[i].word = hit->word;
+    c->details[i] = (cut_detail){.block = view->block, .expires_unix_ns = view->expires_unix_ns};
+    if (FC_UNLIKELY((hit->word & FC_ENTRY_MARK) != 0)) {
+        c->proofs[i].version = NO_VERSION;
+        c->details[i].seen = hit->state;
+    }
+    read->value_bytes = view->value_bytes;
+    read->version = view->stamp;
+    read->status = view->value_bytes > read->buffer_bytes ? FC_BUFFER_SMALL : FC_OK;
+    if (FC_UNLIKELY(fc_view_is_flushed(c->session, view))) read->status = FC_MISS;
+}
+
+static void keep_missing(cut *c, uint64_t i)
+{
+    cut_proof *proof = &c->proofs[i];
+    c->details[i] = (cut_detail){.seen = proof->version};
+    proof->entry = proof->home->entries;
+    proof->word = 0;
+    proof->version = NO_VERSION;
+    c->reads[i].status = FC_MISS;
+}
+
+static fc_status read_key(cut *c, uint64_t i)
+{
+    fc_hit hit;
+    cut_proof *proof = &c->proofs[i];
+    proof->home = fc_home_of(c->session, c->keys[i].hash);
+    proof->version = fc_load_acquire(&proof->home->version); /* [bucket.version] */
+    fc_status status = fc_lookup(c->session, &c->keys[i], copy_to_read, &c->reads[i], &hit);
+    if (FC_LIKELY(status == FC_OK)) keep_found(c, i, &hit);
+    else if (status == FC_MISS) keep_missing(c, i);
+    else return status;
+    return FC_OK;
+}
+
+/* After a key was read. */
+static void take_instant(cut *c, uint64_t i)
+{
+    if (c->now_unix_ns != 0 || c->details[i].expires_unix_ns != 0) c->now_unix_ns = fc_clock_unix_ns();
+}
+
+static fc_status read_all(cut *c)
+{
+    c->now_unix_ns = 0;
+    uint64_t expiries = 0;
+    for (uint64_t i = 0; i < c->count;)
+        for (uint64_t until = fc_prefetch_group(c->session, c->keys, i, c->count); i < until; i++) {
+            FC_TRY(read_key(c, i));
+            expiries |= c->details[i].expires_unix_ns;
+        }
+    if (expiries != 0) c->now_unix_ns = fc_clock_unix_ns();
+    return FC_OK;
+}
+
+/* ------------------------------------------------------------------ proofs */
+
+/* The first of [from, to) whose word or version differs; to if none. */
+static uint64_t first_changed(const cut_proof *proofs, uint64_t from, uint64_t to)
+{
+    for (; from < to; from++) {
+        const cut_proof *proof = &proofs[from];
+        if (FC_UNLIKELY(fc_load_acquire(proof->entry) != proof->word)) break; /* [entry.publish] */
+        if (FC_UNLIKELY(fc_load_acquire(&proof->home->version) != proof->version)) break; /* [bucket.version] */
+    }
+    return from;
+}
+
+static int found_still_holds(cut *c, uint64_t i)
+{
+    cut_proof *proof = &c->proofs[i];
+    const cut_detail *detail = &c->details[i];
+    uint64_t version = fc_load_acquire(&proof->home->version); /* [bucket.version] */
+    if (fc_load_acquire(proof->entry) != proof->word) return 0; /* [entry.publish] */
+    int is_mark = (proof->word & FC_ENTRY_MARK) != 0;
+    if (is_mark && fc_multi_state_of(c->session, proof->word) != detail->seen) return 0;
+    if (fc_load_acquire(&detail->block->stamp) != c->reads[i].version) return 0; /* [block.stamp] */
+    if (!is_mark) proof->version = version;
+    return 1;
+}
+
+static int miss_still_holds(cut *c, uint64_t i)
+{
+    fc_hit hit;
+    if (fc_lookup(c->session, &c->keys[i], copy_nothing, NULL, &hit) != FC_MISS) return 0;
+    fc_fence_acquire();
+    return fc_load_acquire(&c->proofs[i].home->version) == c->details[i].seen; /* [bucket.version] */
+}
+
+static int still_holds(cut *c, uint64_t i)
+{
+    return c->details[i].block != NULL ? found_still_holds(c, i) : miss_still_holds(c, i);
+}
+
+/* Until every proof has held since a key was read last. */
+static fc_status go_round(cut *c)
+{
+    uint64_t held_count = 0, i = 0;
+    uint64_t checks_left = c->count * CUT_ROUNDS_MAX;
+    while (held_count < c->count) {
+        uint64_t wanted = c->count - held_count;
+        uint64_t until = c->count - i < wanted ? c->count : i + wanted;
+        uint64_t changed = first_changed(c->proofs, i, until);
+        held_count += changed - i;
+        checks_left -= changed - i < checks_left ? changed - i : checks_left;
+        if (changed < until) {
+            if (still_holds(c, changed)) held_count++;
+            else {
+                FC_TRY(read_key(c, changed));
+                take_instant(c, changed);
+                held_count = 0;
+                fc_stat(c->session, FC_STAT_READ_RETRIES, 1);
+            }
+            if (checks_left-- == 0) return FC_CONTENDED;
+            changed++;
+        }
+        i = changed < c->count ? changed : 0;
     }
     return FC_OK;
 }
 
-static int found_still_holds(const fc_session *session, const cut_proof *proof)
+/* ------------------------------------------------------------------ the whole */
+
+/* One bit for each database that has keys in the cut. */
+static uint64_t databases_of(const fc_key *keys, uint64_t count)
 {
-    const fc_hit *hit = &proof->hit;
-    if (fc_load_acquire(hit->entry) != hit->word) return 0; /* [entry.publish] */
-    if ((hit->word & FC_ENTRY_MARK) != 0 && fc_multi_state_of(session, hit->word) != hit->state) return 0;
-    return fc_load_acquire(&hit->view.block->stamp) == hit->view.stamp; /* [block.stamp] */
+    uint64_t databases = 0;
+    for (uint64_t i = 0; i < count; i++) databases |= UINT64_C(1) << (keys[i].database & 63);
+    return databases;
 }
 
-static int miss_still_holds(fc_session *session, const fc_key *key, const cut_proof *proof)
-{
-    fc_hit hit;
-    if (fc_lookup(session, key, copy_nothing, NULL, &hit) != FC_MISS) return 0;
-    fc_fence_acquire();
-    return fc_load_acquire(&fc_home_of(session, key->hash)->version) == proof->version; /* [bucket.version] */
-}
-
-static int all_hold(fc_session *session, const fc_key *keys, const cut_proof *proofs, uint64_t count)
-{
-    fc_fence_acquire();
-    for (uint64_t i = 0; i < count; i++) {
-        if (proofs[i].status == FC_OK ? !found_still_holds(session, &proofs[i]) : !miss_still_holds(session, &keys[i], &proofs[i])) return 0;
-    }
-    return 1;
-}
-
-/* The wall clock, if any of the keys has an expiry. Read between the two rounds, it is the cut's instant: one reading for all keys. */
-static uint64_t instant_of(const cut_proof *proofs, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++)
-        if (proofs[i].status == FC_OK && proofs[i].hit.view.expires_unix_ns != 0) return fc_clock_unix_ns();
-    return 0;
-}
-
-static void deliver(fc_session *session, const fc_key *keys, cut_proof *proofs, uint64_t count, uint64_t now_unix_ns)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        const fc_view *view = &proofs[i].hit.view;
-        fc_read *read = proofs[i].read;
-        int missing = proofs[i].status == FC_MISS || fc_view_is_flushed(session, view) ||
-                      (view->expires_unix_ns != 0 && view->expires_unix_ns <= now_unix_ns);
-        fc_stat(session, missing ? FC_STAT_MISSES : FC_STAT_HITS, 1);
-        read->status = FC_MISS;
-        if (missing) continue;
-        read->value_bytes = view->value_bytes;
-        read->version = view->stamp;
-        read->schema = proofs[i].schema;
-        read->written_unix_ns = proofs[i].written_unix_ns;
-        read->status = view->value_bytes > read->buffer_bytes ? FC_BUFFER_SMALL : FC_OK;
-        fc_mark_used(session, keys[i].hash, proofs[i].hit.mark_index);
-    }
-    fc_stat(session, FC_STAT_GETS, count);
-}
-
-static uint64_t flush_sum(const fc_session *session, const fc_key *keys, uint64_t count)
+static uint64_t flushes_of(const fc_session *session, uint64_t databases)
 {
     uint64_t sum = 0;
-    for (uint64_t i = 0; i < count; i++) sum += fc_load_acquire(&fc_header_of(session->cache)->flush_generations[keys[i].database]); /* [flush.generation] */
+    for (; databases != 0; databases &= databases - 1) sum += fc_flush_generation(session, (uint32_t)__builtin_ctzll(databases));
     return sum;
+}
+
+static uint32_t mark_index_of(const cut_proof *proof)
+{
+    uint64_t index = (uint64_t)(proof->entry - proof->home->entries);
+    return index < FC_BUCKET_ENTRIES ? (uint32_t)index : FC_MARK_EXTENSIONS;
+}
+
+static void deliver(cut *c)
+{
+    uint64_t miss_count = 0;
+    for (uint64_t i = 0; i < c->count; i++) {
+        uint64_t expires_unix_ns = c->details[i].expires_unix_ns;
+        if (FC_UNLIKELY(expires_unix_ns != 0) && expires_unix_ns <= c->now_unix_ns) c->reads[i].status = FC_MISS;
+        if (c->reads[i].status == FC_MISS) miss_count++;
+        else fc_mark_used(c->session, c->keys[i].hash, mark_index_of(&c->proofs[i]));
+    }
+    fc_stat(c->session, FC_STAT_GETS, c->count);
+    fc_stat(c->session, FC_STAT_HITS, c->count - miss_count);
+    fc_stat(c->session, FC_STAT_MISSES, miss_count);
+}
+
+static fc_status take_cut(cut *c, uint64_t databases)
+{
+    for (uint32_t attempt = 0; attempt < FLUSHES_MAX; attempt++) {
+        uint64_t flushes = flushes_of(c->session, databases);
+        FC_TRY(read_all(c));
+        fc_status status = go_round(c);
+        if (status == FC_CONTENDED) {
+            fc_stat(c->session, FC_STAT_CONTENDED, 1);
+            return fc_fail(FC_CONTENDED, "%u rounds over %llu keys", CUT_ROUNDS_MAX, (unsigned long long)c->count);
+        }
+        FC_TRY(status);
+        if (flushes_of(c->session, databases) != flushes) continue;
+        deliver(c);
+        return FC_OK;
+    }
+    fc_stat(c->session, FC_STAT_CONTENDED, 1);
+    return fc_fail(FC_CONTENDED, "a database was flushed during each of %u attempts", FLUSHES_MAX);
 }
 
 fc_status fc_get_cut(fc_session *session, const fc_key *keys, fc_read *reads, uint64_t count)
@@ -115,29 +267,15 @@ fc_status fc_get_cut(fc_session *session, const fc_key *keys, fc_read *reads, ui
     FC_TRY(fc_session_enter_read(session));
     for (uint64_t i = 0; i < count; i++)
         if (keys[i].database >= FC_DATABASE_SLOTS) return fc_fail(FC_INVALID_ARGUMENT, "database %u of key %llu", keys[i].database, (unsigned long long)i);
-    cut_proof few[32];
-    cut_proof *proofs = count <= sizeof few / sizeof few[0] ? few : malloc(count * sizeof *proofs);
-    if (proofs == NULL) return fc_fail(FC_SYSTEM, "no memory for %llu keys", (unsigned long long)count);
-    for (uint64_t i = 0; i < count; i++) proofs[i].read = &reads[i];
-    fc_status status = FC_CONTENDED;
-    for (uint32_t retries = 0; retries < CUT_RETRIES_MAX && status == FC_CONTENDED; retries++) {
-        /* A flush changes many keys in one store: it must not fall between the keys of a cut. */
-        uint64_t flushes = flush_sum(session, keys, count);
-        status = collect(session, keys, proofs, count);
-        if (status != FC_OK) break;
-        uint64_t now_unix_ns = instant_of(proofs, count);
-        if (all_hold(session, keys, proofs, count)) {
-            deliver(session, keys, proofs, count, now_unix_ns);
-            if (flush_sum(session, keys, count) == flushes) break;
-        }
-        status = FC_CONTENDED;
-        fc_stat(session, FC_STAT_READ_RETRIES, 1);
-        fc_spin_pause();
+    cut_proof few_proofs[FEW];
+    cut_detail few_details[FEW];
+    cut c = {.session = session, .keys = keys, .reads = reads, .count = count, .proofs = few_proofs, .details = few_details};
+    if (count > FEW) {
+        c.proofs = count <= UINT32_MAX ? malloc(count * (sizeof *c.proofs + sizeof *c.details)) : NULL;
+        if (c.proofs == NULL) return fc_fail(FC_SYSTEM, "no memory for %llu keys", (unsigned long long)count);
+        c.details = (cut_detail *)(c.proofs + count);
     }
-    if (status == FC_CONTENDED) {
-        fc_stat(session, FC_STAT_CONTENDED, 1);
-        status = fc_fail(FC_CONTENDED, "%u rounds over %llu keys", CUT_RETRIES_MAX, (unsigned long long)count);
-    }
-    if (proofs != few) free(proofs);
+    fc_status status = take_cut(&c, databases_of(keys, count));
+    if (c.proofs != few_proofs) free(c.proofs);
     return status;
 }

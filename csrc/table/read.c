@@ -1,5 +1,5 @@
 /* read.c -- the public reads of one key. How a read is proven: lookup.h. */
-#include "table/lookup.h"
+#include "table/prefetch.h"
 
 #include "memory/liveness.h"
 
@@ -187,34 +187,11 @@ fc_status fc_key_init(const fc_cache *cache, uint32_t database, const void *data
 
 /* ------------------------------------------------------------------ many */
 
-/* Keys that are under way at once: each waits for one cache line at a time, and a core follows 10 to 16 misses. */
-#define GROUP 16u
-
-static void prefetch_blocks(const fc_session *session, const fc_key *keys, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        const fc_bucket *home = fc_home_of(session, keys[i].hash);
-        uint64_t tag = keys[i].hash >> FC_ENTRY_TAG_SHIFT;
-        for (uint32_t j = 0; j < FC_BUCKET_ENTRIES; j++) {
-            uint64_t word = fc_load_relaxed(&home->entries[j]);
-            fc_ref ref = word & FC_ENTRY_REF_MASK;
-            if (word >> FC_ENTRY_TAG_SHIFT != tag || !fc_ref_is_block(session, ref)) continue;
-            __builtin_prefetch(fc_at(session, ref));
-            __builtin_prefetch(fc_at(session, ref + 64));
-            __builtin_prefetch(fc_at(session, ref + 96)); /* half of all blocks of 104 bytes touch a third line: 18 % */
-        }
-    }
-}
-
 fc_status fc_get_many(fc_session *session, const fc_key *keys, fc_read *reads, uint64_t count)
 {
     FC_TRY(fc_session_enter_read(session));
-    for (uint64_t i = 0; i < GROUP && i < count; i++) __builtin_prefetch(fc_home_of(session, keys[i].hash));
-    for (uint64_t from = 0; from < count; from += GROUP) {
-        uint64_t group = count - from < GROUP ? count - from : GROUP;
-        prefetch_blocks(session, keys + from, group);
-        for (uint64_t i = from + GROUP; i < from + 2 * GROUP && i < count; i++) __builtin_prefetch(fc_home_of(session, keys[i].hash));
-        for (uint64_t i = from; i < from + group; i++) {
+    for (uint64_t i = 0; i < count;)
+        for (uint64_t until = fc_prefetch_group(session, keys, i, count); i < until; i++) {
             fc_hit hit;
             target to = {.buffer = reads[i].buffer, .buffer_bytes = reads[i].buffer_bytes};
             reads[i].status = read_key(session, &keys[i], copy_record, &to, &hit);
@@ -225,6 +202,5 @@ fc_status fc_get_many(fc_session *session, const fc_key *keys, fc_read *reads, u
             reads[i].written_unix_ns = to.written_unix_ns;
             if (hit.view.value_bytes > reads[i].buffer_bytes) reads[i].status = FC_BUFFER_SMALL;
         }
-    }
     return FC_OK;
 }

@@ -3,24 +3,25 @@
  * Models       The commit descriptor of one session (state = sequence | phase, ops with old and new word, homes locked, progress),
  *              used for two commits, one after the other: the first sets both keys, of which key 1 was absent; the second deletes
  *              key 0 and sets key 1. Homes are locked in order, with everything given back if one does not come. A
- *              single-key writer, a settler that itself may die, and one reader: with CUT a multi-key read by double collect,
- *              otherwise plain GETs of both keys, one after the other, in either order.
+ *              single-key writer, a settler that itself may die, and one reader: with CUT a multi-key read that reads a key again when
+ *              its proof fails, otherwise plain GETs of both keys, one after the other, in either order.
  *              Spin may leave the committer at any step for ever, so "stopped" needs no line of its own.
  * Proves       P5  a commit is one instant for plain GETs (never new-then-old across keys) and for a cut (both values stood together
  *                  at one instant within the read), whole or absent after settling; old and new blocks are given back once;
  *              P4  each GET is linearizable, misses included;
  *              P1  a reader goes round again only if a word it depends on changed meanwhile: a stopped committer delays nobody.
- * Leaves out   Blocks: a word stands for a block together with its stamp, so equal words are the same publication (publish.pml shows
- *              what a stamp is worth). Redo logs: popping a block and noting it in the op is one step, and so is giving one back
+ * Leaves out   Blocks' insides: one look gives word and stamp together (publish.pml shows what a stamp is worth). Redo logs: popping a block and noting it in the op is one step, and so is giving one back
  *              and advancing progress (settle.pml). The sequence bits of a mark: all marks of one op are equal here, as if the bits
  *              had just wrapped, which is the worst case. A version as the witness of a miss in a cut needs three keys.
- * Bounds       2 keys in 2 homes, COMMITS commits (the second is dropped if 1), WRITES single-key SETs, 1 reader. DEATHS 0: nobody dies;
- *              1: the committer may; 2: its first settler may, too.
+ * Bounds       2 keys in 2 homes, COMMITS commits (0 to 2), WRITERS writers of WRITES single-key SETs each, 1 reader. DEATHS 0: nobody dies;
+ *              1: the committer may; 2: its first settler may, too. REUSE: a second SET uses the block that the first one replaced,
+ *              so that an entry's word comes back with another value.
  * Variants     Each breaks one rule and must be caught; README.md says what each shows.
  *                NO_MARK COMMIT_EARLY SWEEP_EARLY UNLOCK_EARLY STALE_OPS RETIRE_TWICE              the committer
  *                UNDO_COMMITTED                                                                    the settler
  *                NO_STATE_CHECK                                                                    plain GETs
- *                CUT_BY_WORDS CUT_BY_VERSIONS (with CUT)                                           the cut
+ *                CUT_BY_WORDS CUT_BY_VERSIONS NO_NEW_ROUND (with CUT)                              the cut
+ *                PLAIN_BY_WORDS VERSION_LATE CHECK_VERSION_FIRST (with CUT REUSE)                  its proof of a plain word
  */
 #ifndef COMMITS
 #define COMMITS 2
@@ -31,18 +32,22 @@
 #ifndef WRITES
 #define WRITES 1
 #endif
+#ifndef WRITERS
+#define WRITERS 1
+#endif
 
-/* Words. 0 is an empty entry, MARK a mark of the committer; its op is the key's. Every other word names one publication. */
+/* Words. 0 is an empty entry, MARK a mark of the committer; its op is the key's. Every other word names a block, and, as long as the block is
+ * not used again, the publication in it. */
 #define OLD_0 1                /* key 0 as the model begins */
 #define ABSENT_1 2             /* key 1 as the model begins: never stored, the entry is 0 */
 #define ABSENT_0 3             /* key 0 after the second commit, likewise */
 #define FIRST_0 4
 #define FIRST_1 5
 #define SECOND_1 6
-#define SINGLE 7               /* and SINGLE + 1 */
-#define WORDS 9
+#define SINGLE 7               /* and as many as there are single writes */
+#define WORDS (SINGLE + WRITERS * WRITES)
 #define MARK 15
-#define NAME(k, word) ((word) != 0 -> (word) : ((k) == 0 -> ABSENT_0 : ABSENT_1))
+#define NAME(k, word) ((word) != 0 -> content[word] : ((k) == 0 -> ABSENT_0 : ABSENT_1))
 
 #define IDLE 0
 #define BUILDING 1
@@ -52,7 +57,7 @@
 #define NEXT_IDLE(s) (((s) & ~3) + 4)
 
 #define COMMITTER 1
-#define SINGLE_WRITER 2
+#define SINGLE_WRITER 2        /* and 3 */
 
 byte entry[2];
 byte version[2];
@@ -61,7 +66,9 @@ byte state;
 byte old_word[2], new_word[2];
 byte locked_count, progress;
 bit is_free[WORDS];            /* the block of a word: in a magazine or page, not in an entry or op */
-bit committer_died, settler_died, settled, committer_done, writer_done;
+byte content[WORDS];           /* the publication in a block: its stamp */
+bit committer_died, settler_died, settled, committer_done;
+byte writers_done;
 
 /* Ghosts: when each word was in force. Event 1 is the beginning. */
 byte event = 1;
@@ -84,7 +91,7 @@ inline store_entry(k, word) {
         :: word == MARK || NAME(k, word) == in_force[k]
         :: else ->
             if
-            :: word >= SINGLE -> event++; TAKE_FORCE(k, word)
+            :: NAME(k, word) >= SINGLE -> event++; TAKE_FORCE(k, NAME(k, word))
             :: NAME(k, word) == FIRST_0 || NAME(k, word) == FIRST_1 -> COMMIT_INSTANT(FIRST_0, FIRST_1)
             :: NAME(k, word) == ABSENT_0 || NAME(k, word) == SECOND_1 -> COMMIT_INSTANT(ABSENT_0, SECOND_1)
             :: else -> assert(false)   /* a word came back */
@@ -195,7 +202,9 @@ inline store_committed_quietly() {
 
 proctype committer() {
     {
+#if COMMITS > 0
         commit(FIRST_0, FIRST_1);
+#endif
 #if COMMITS > 1
         commit(0, SECOND_1);
 #endif
@@ -263,8 +272,9 @@ end_settler:
 
 #endif
 
-proctype single_writer() {
-    byte n, k, old;
+/* With REUSE the second write builds its block where the first one's predecessor was, so that a word comes back with another stamp. */
+proctype single_writer(byte self) {
+    byte n, k, old, word, spare, spare_key;
     do
     :: n == WRITES -> break
     :: n < WRITES ->
@@ -273,25 +283,36 @@ proctype single_writer() {
             :: lock[0] == 0 -> k = 0
             :: lock[1] == 0 -> k = 1
             fi;
-            lock[k] = SINGLE_WRITER
+            lock[k] = SINGLE_WRITER + self
         }
-        old = entry[k];
-        assert(old != MARK);
-        atomic { is_free[SINGLE + n] = 0; store_entry(k, SINGLE + n) }
+        d_step {
+            old = entry[k];
+            assert(old != MARK);
+            word = (spare != 0 && spare_key == k -> spare : SINGLE + self * WRITES + n);
+            is_free[word] = 0;
+            content[word] = SINGLE + self * WRITES + n
+        }
+        store_entry(k, word);
         version[k] = version[k] + 1;
         d_step { if :: old != 0 -> give_back(old) :: else fi }
-        atomic { lock[k] = 0; n++; k = 0; old = 0 }
+        atomic {
+            lock[k] = 0; n++;
+#ifdef REUSE
+            spare = old; spare_key = k;
+#endif
+            k = 0; old = 0; word = 0
+        }
     od;
-    writer_done = 1
+    writers_done++
 }
 
-/* One look at an entry: `word` is the raw word, `at` the state if it was a mark, `found` what it means. Reads as in the engine: the
- * mark, the state, the op, the mark again, the state again. */
-inline look(k, word, at, found) {
+/* One look at an entry: `word` is the raw word, `at` the state if it was a mark, `found` what it means, `name` what the block holds then.
+ * Reads as in the engine: the mark, the state, the op, the mark again, the state again. */
+inline look(k, word, at, found, name) {
     do
-    :: atomic { word = entry[k]; moved = 0; at = 0 }
+    :: atomic { word = entry[k]; moved = 0; at = 0; if :: word != MARK -> found = word; name = NAME(k, found) :: else fi }
         if
-        :: word != MARK -> found = word; break
+        :: word != MARK -> break
         :: word == MARK ->
             at = state;
             if
@@ -304,14 +325,14 @@ inline look(k, word, at, found) {
             :: entry[k] == MARK
             fi;
 #ifdef NO_STATE_CHECK
-            break;
+            atomic { name = NAME(k, found); break };
 #else
             if
-            :: state == at -> break
+            :: atomic { state == at -> name = NAME(k, found); break }
             :: state != at -> assert(moved)
             fi;
 #endif
-retry:      atomic { word = 0; at = 0; found = 0 }
+retry:      atomic { word = 0; at = 0; found = 0; name = 0 }
         fi
     od
 }
@@ -322,90 +343,127 @@ retry:      atomic { word = 0; at = 0; found = 0 }
 #ifndef CUT
 
 proctype reader() {
-    byte k, gets, word, at, found, from;
+    byte k, gets, word, at, found, name, from;
     if :: k = 0 :: k = 1 fi;
     do
     :: gets == 2 -> break
     :: gets < 2 ->
         from = event;
-        look(k, word, at, found);
+        look(k, word, at, found, name);
         atomic {
             assert(found != MARK);
-            assert(NAME(k, found) == in_force[k] || IN_FORCE(NAME(k, found), from));
-            k = 1 - k; gets++; word = 0; at = 0; found = 0; from = 0
+            assert(name == in_force[k] || IN_FORCE(name, from));
+            k = 1 - k; gets++; word = 0; at = 0; found = 0; name = 0; from = 0
         }
     od
 }
 
 #else
 
-/* Only a miss needs the version; blanking it otherwise keeps equal states equal. */
-inline keep_version() {
-#ifdef CUT_BY_VERSIONS
-    skip
+/* Read key k with what proves it. A plain word is proven by the version from before the look; a mark by the state; a miss by the
+ * version and by looking again. Blanking what proves nothing keeps equal states equal. */
+inline collect(k) {
+#ifdef VERSION_LATE
+    look(k, word[k], at[k], found[k], name[k]);
+    seen_version[k] = version[k]
 #else
-    atomic { if :: found[k] != 0 -> seen_version[k] = 0 :: else fi }
+    seen_version[k] = version[k];
+    look(k, word[k], at[k], found[k], name[k])
 #endif
+    ;
+    atomic { if :: found[k] != 0 && word[k] == MARK -> seen_version[k] = 0 :: else fi }
 }
 
 proctype reader() {
-    byte word[2], at[2], found[2], seen_version[2], k, from;
+    byte word[2], at[2], found[2], name[2], seen_version[2], k, streak, now_version, now_word, now_at, now_found, now_name, from;
     from = event;
-again:
     if :: k = 0 :: k = 1 fi;
-    seen_version[k] = version[k];
-    look(k, word[k], at[k], found[k]);
-    keep_version();
+    collect(k);
     k = 1 - k;
-    seen_version[k] = version[k];
-    look(k, word[k], at[k], found[k]);
-    keep_version();
+    collect(k);
+    k = 1 - k;
 
-    /* Nothing may have changed between the two looks at a key. */
-    k = 0;
+    /* Round and round until as many proofs as there are keys held since a key was read last. */
     do
-    :: k == 2 -> k = 0; break
-    :: k < 2 ->
-#ifndef CUT_BY_VERSIONS
-        if
-        :: entry[k] != word[k] -> goto changed
-        :: entry[k] == word[k]
-        fi;
-#ifndef CUT_BY_WORDS
-        if
-        :: word[k] == MARK && state != at[k] -> goto changed
-        :: !(word[k] == MARK && state != at[k])
-        fi;
-#endif
-#endif
+    :: streak == 2 -> break
+    :: streak < 2 ->
 #ifdef CUT_BY_VERSIONS
         if
         :: version[k] != seen_version[k] -> goto changed
-        :: version[k] == seen_version[k]
-        fi;
-#else
-        if
-        :: found[k] == 0 && version[k] != seen_version[k] -> goto changed
-        :: !(found[k] == 0 && version[k] != seen_version[k])
+        :: version[k] == seen_version[k] -> goto holds
         fi;
 #endif
-        k++
+        if
+        :: found[k] == 0 ->
+            look(k, now_word, now_at, now_found, now_name);
+            if
+            :: now_found != 0 || version[k] != seen_version[k] -> goto changed
+            :: else -> goto holds
+            fi
+        :: found[k] != 0 && word[k] == MARK ->
+            if
+            :: entry[k] != MARK -> goto changed
+            :: entry[k] == MARK
+            fi;
+#ifndef CUT_BY_WORDS
+            if
+            :: state != at[k] -> goto changed
+            :: state == at[k]
+            fi;
+#endif
+            goto holds
+        :: found[k] != 0 && word[k] != MARK ->
+#ifdef CHECK_VERSION_FIRST
+            now_version = version[k];
+#endif
+            if
+            :: entry[k] != word[k] -> goto changed
+            :: entry[k] == word[k]
+            fi;
+#ifdef PLAIN_BY_WORDS
+            goto holds;
+#endif
+#ifndef CHECK_VERSION_FIRST
+            now_version = version[k];
+#endif
+            if
+            :: now_version == seen_version[k] -> goto holds
+            :: else
+            fi;
+            /* A neighbour changed, or this key's change was not counted yet: the stamp tells, and the proof goes on from here. */
+            now_version = version[k];
+            if
+            :: entry[k] != word[k] -> goto changed
+            :: entry[k] == word[k]
+            fi;
+            if
+#ifdef REUSE
+            :: content[found[k]] != name[k] -> goto changed
+#endif
+            :: content[found[k]] == name[k] -> seen_version[k] = now_version
+            fi
+        fi;
+holds:  atomic { streak++; k = 1 - k; now_version = 0; now_word = 0; now_at = 0; now_found = 0; now_name = 0 }
+        goto next;
+changed:
+        atomic {
+            word[k] = 0; at[k] = 0; found[k] = 0; name[k] = 0; seen_version[k] = 0;
+            now_version = 0; now_word = 0; now_at = 0; now_found = 0; now_name = 0
+        }
+        collect(k);
+#ifdef NO_NEW_ROUND
+        streak++;
+#else
+        streak = 0;
+#endif
+        k = 1 - k;
+next:   skip
     od;
     atomic {
-        found[0] = NAME(0, found[0]); found[1] = NAME(1, found[1]);
-        assert(IN_FORCE(found[0], from) && IN_FORCE(found[1], from));
-        assert(ended[found[0]] == 0 || ended[found[0]] > begun[found[1]]);
-        assert(ended[found[1]] == 0 || ended[found[1]] > begun[found[0]])
+        assert(IN_FORCE(name[0], from) && IN_FORCE(name[1], from));
+        assert(ended[name[0]] == 0 || ended[name[0]] > begun[name[1]]);
+        assert(ended[name[1]] == 0 || ended[name[1]] > begun[name[0]])
     }
-    goto done;
-changed:
-    atomic {
-        k = 0; word[0] = 0; word[1] = 0; at[0] = 0; at[1] = 0; found[0] = 0; found[1] = 0;
-        seen_version[0] = 0; seen_version[1] = 0
-    }
-    goto again;
-done:
-    skip
 }
 
 #endif
@@ -414,7 +472,7 @@ done:
 proctype check() {
     byte i;
 end:
-    writer_done && (committer_done || settled);
+    writers_done == WRITERS && (committer_done || settled);
     d_step {
         assert(lock[0] == 0 && lock[1] == 0 && locked_count == 0 && PHASE(state) == IDLE);
         assert(entry[0] != MARK && NAME(0, entry[0]) == in_force[0]);
@@ -433,10 +491,20 @@ init {
     atomic {
         entry[0] = OLD_0; in_force[0] = OLD_0; begun[OLD_0] = 1;
         in_force[1] = ABSENT_1; begun[ABSENT_1] = 1;
-        is_free[FIRST_0] = 1; is_free[FIRST_1] = 1; is_free[SECOND_1] = 1; is_free[SINGLE] = 1; is_free[SINGLE + 1] = 1;
+        is_free[FIRST_0] = 1; is_free[FIRST_1] = 1; is_free[SECOND_1] = 1;
+        byte i = 1;
+        do
+        :: i == WORDS -> break
+        :: i < WORDS -> content[i] = i; if :: i >= SINGLE -> is_free[i] = 1 :: else fi; i++
+        od;
+        i = 0;
 #if DEATHS > 0
         run settlers(); run reaper();
 #endif
-        run committer(); run single_writer(); run reader(); run check()
+        run committer(); run single_writer(0);
+#if WRITERS > 1
+        run single_writer(1);
+#endif
+        run reader(); run check()
     }
 }

@@ -71,6 +71,7 @@ RUNS = [
     ("multi", "", HOLDS, "COMMITS=1 DEATHS=1", "COMMITS=2 DEATHS=2"),
     ("multi", "CUT", HOLDS, "COMMITS=1 DEATHS=0", "COMMITS=1 DEATHS=2"),
     ("multi", "CUT", HOLDS, "COMMITS=2 DEATHS=0", None),
+    ("multi", "CUT REUSE", HOLDS, "COMMITS=1 DEATHS=0 WRITES=2", "COMMITS=1 DEATHS=1 WRITES=2"),
     *[
         ("multi", variant, CAUGHT, "COMMITS=2 DEATHS=0", None)
         for variant in (
@@ -81,8 +82,12 @@ RUNS = [
             "NO_STATE_CHECK",
             "CUT CUT_BY_WORDS",
             "CUT CUT_BY_VERSIONS",
+            "CUT NO_NEW_ROUND",
         )
     ],
+    ("multi", "CUT REUSE PLAIN_BY_WORDS", CAUGHT, "COMMITS=1 DEATHS=0 WRITES=2", None),
+    ("multi", "CUT REUSE VERSION_LATE", CAUGHT, "COMMITS=1 DEATHS=0 WRITES=2", None),
+    ("multi", "CUT REUSE CHECK_VERSION_FIRST", CAUGHT, "COMMITS=0 DEATHS=0 WRITERS=2 WRITES=2", None),
     *[("multi", variant, CAUGHT, "COMMITS=2 DEATHS=1", None) for variant in ("STALE_OPS", "RETIRE_TWICE", "UNDO_COMMITTED")],
 ]
 

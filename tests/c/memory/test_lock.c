@@ -291,10 +291,7 @@ static void a_thread_that_ends_in_a_hook_is_settled(void)
     CHECK_EQUAL(1, settled_count);
     CHECK_OK(fc_set(made.session, &in.key, "v", 1, NULL, NULL));
     audit_segment(made.session);
-    CHECK_OK(fc_session_close(made.session));
-    /* The ended thread's session still counts as another thread's: the mapping stays. */
-    CHECK_STATUS(FC_BUSY, fc_cache_close(made.cache));
-    CHECK_OK(fc_cache_unlink(made.name));
+    check_close(&made);
 }
 
 /* ------------------------------------------------------------------ counting */
