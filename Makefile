@@ -41,7 +41,7 @@ define compile
 endef
 
 define link_extension
-@cd fincache && ln -sf ../build/release/fincache/_fincache.*.so .
+@cd fincache && ln -sf ../build/release/fincache/_*.so .
 endef
 
 build: build/release/build.ninja
@@ -107,5 +107,5 @@ wheel: setup
 	@ls dist/fincache-*.whl
 
 clean:
-	rm -rf build dist fincache/_fincache.*.so .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist fincache/_*.so .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

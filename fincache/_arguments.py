@@ -85,14 +85,24 @@ def encoder(encoding: str, errors: str) -> Callable[[Encodable], bytes]:
 def decoder(encoding: str, errors: str) -> Callable[[bytes], str]:
     """What makes str of values, and raises NotText. Raises InvalidArgument, InvalidType for an encoding that does not exist."""
     _require_codec(encoding, errors)
+    if codecs.lookup(encoding).name == "utf-8" and errors == "strict":
+        return decode
 
-    def decode(value: bytes) -> str:
+    def decode_str(value: bytes) -> str:
         try:
             return value.decode(encoding, errors)
         except UnicodeDecodeError as error:
             raise not_text(error) from None
 
-    return decode
+    return decode_str
+
+
+def decode(value: bytes) -> str:
+    """The text of a value in UTF-8. Raises NotText."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise not_text(error) from None
 
 
 def not_text(cause: UnicodeDecodeError) -> NotText:

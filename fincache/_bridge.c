@@ -108,3 +108,23 @@ int fcpy_long_double(const char *text, long double *number)
     freelocale(plain);
     return end != text && *end == 0 ? 0 : -1;
 }
+
+const fcpy_functions *fcpy_table(void)
+{
+    static const fcpy_functions table = {
+        .table_bytes = sizeof table,
+        .get = fcpy_get,
+        .set = fcpy_set,
+        .key_init = fc_key_init,
+        .get_entry = fc_get_entry,
+        .exists = fc_exists,
+        .erase = fc_delete,
+        .increment = fc_increment,
+        .get_many = fc_get_many,
+        .get_cut = fc_get_cut,
+        .read_rows = fcpy_read_rows,
+        .write_rows = fcpy_write_rows,
+        .set_wait_hooks = fc_session_set_wait_hooks,
+    };
+    return &table;
+}

@@ -34,3 +34,27 @@ fc_status fcpy_write_rows(fc_session *session, const fc_key *keys, uint64_t coun
 
 /* 0: *number is what text says, all of text. -1: text is no number, or there is no memory for the locale. */
 int fcpy_long_double(const char *text, long double *number);
+
+/* What the accelerator calls (fincache/_native.c). The engine has one copy in a process, for it has state of its own: thread keys,
+ * clocks, the last error. It is linked into `_fincache`, with hidden symbols, and this table is how the other extension gets at it. */
+typedef struct fcpy_functions {
+    uint64_t table_bytes;        /* sizeof of this struct: two extensions of different builds refuse each other */
+    fc_status (*get)(const fc_cache *cache, fc_session *session, uint32_t database, const void *key, uint64_t key_bytes, void *buffer,
+                     uint64_t buffer_bytes, uint64_t *value_bytes);
+    fc_status (*set)(const fc_cache *cache, fc_session *session, uint32_t database, const void *key, uint64_t key_bytes,
+                     const void *value, uint64_t value_bytes, const fc_set_options *options, fc_set_result *result);
+    fc_status (*key_init)(const fc_cache *cache, uint32_t database, const void *data, uint64_t bytes, fc_key *key);
+    fc_status (*get_entry)(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, fc_entry *entry);
+    fc_status (*exists)(fc_session *session, const fc_key *key);
+    fc_status (*erase)(fc_session *session, const fc_key *key);
+    fc_status (*increment)(fc_session *session, const fc_key *key, int64_t delta, int64_t *value);
+    fc_status (*get_many)(fc_session *session, const fc_key *keys, fc_read *reads, uint64_t count);
+    fc_status (*get_cut)(fc_session *session, const fc_key *keys, fc_read *reads, uint64_t count);
+    fc_status (*read_rows)(fc_session *session, const fc_key *keys, uint64_t count, const fcpy_rows *into, fc_read *reads,
+                           unsigned char *mask, int cut, uint64_t age_max_ns, uint64_t *failed_index);
+    fc_status (*write_rows)(fc_session *session, const fc_key *keys, uint64_t count, const fcpy_rows *from, fc_write *writes,
+                            uint64_t expires_unix_ns, uint32_t flags);
+    fc_status (*set_wait_hooks)(fc_session *session, void (*before)(void *context), void (*after)(void *context), void *context);
+} fcpy_functions;
+
+const fcpy_functions *fcpy_table(void);

@@ -40,6 +40,12 @@ class Commands(Generic[ReplyT]):
     _encode: Callable[[Encodable], bytes]
     _decode: Callable[[bytes], ReplyT] | None  # None: bytes go out as they are
 
+    def _arm(self, attachment: Attachment, database: int, utf8: bool, text: bool) -> None:
+        """Lets the accelerator, where it is in use, take its short ways from now on."""
+
+    def _disarm(self) -> None:
+        """Has it call the methods of Python, always."""
+
     def _reply(self, value: bytes) -> ReplyT:
         return cast("ReplyT", value) if self._decode is None else self._decode(value)
 

@@ -34,7 +34,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from fincache import _core
-from fincache._arguments import Encodable, encode, integer
+from fincache._arguments import Encodable, integer
+from fincache._arguments import decode as decode_utf8
+from fincache._arguments import encode as encode_utf8
 from fincache._commands import ReplyT
 from fincache._core import Attachment, Session, refusal, refused_type
 from fincache._expiry import ExpiryCommands
@@ -42,6 +44,7 @@ from fincache._mapping import MappingCommands
 from fincache._numbers import NumberCommands
 from fincache._reports import Policy, SegmentInfo, SessionInfo, Stats
 from fincache._strings import StringCommands
+from fincache.keyset import KeySet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +60,19 @@ def _closed_session() -> NoReturn:
     raise _core.closed()
 
 
-class Cache(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[ReplyT], MappingCommands[ReplyT]):
+class AllCommands(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[ReplyT], MappingCommands[ReplyT]):
+    """The families together: what the accelerator stands in front of, and falls back on."""
+
+
+if TYPE_CHECKING:
+
+    class _Door:
+        pass
+else:
+    _Door = _core.door(AllCommands, KeySet)
+
+
+class Cache(_Door, AllCommands[ReplyT]):
     """An attachment to a segment. Made by `fincache.open` and `fincache.attach`; a context manager that closes.
 
     See the module for threads, fork, signals, asyncio and closing. Keys and values may be bytes, str, int and float (decimal
@@ -69,7 +84,7 @@ class Cache(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[Reply
         self,
         attachment: Attachment,
         database: int = 0,
-        encode: Callable[[Encodable], bytes] = encode,
+        encode: Callable[[Encodable], bytes] = encode_utf8,
         decode: Callable[[bytes], ReplyT] | None = None,
         *,
         _view: bool = False,
@@ -80,6 +95,8 @@ class Cache(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[Reply
         self._decode = decode
         self._is_view = _view
         self._session: Callable[[], Session] = attachment.session
+        if decode is None or decode is decode_utf8:
+            self._arm(attachment, database, encode is encode_utf8, decode is not None)
 
     # ------------------------------------------------------------------ life
 
@@ -109,6 +126,7 @@ class Cache(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[Reply
         On a view made by `db` only the view ends. See the module for what happens to other threads.
         """
         self._session = _closed_session
+        self._disarm()
         if not self._is_view:
             self._attachment.close()
 

@@ -19,6 +19,7 @@ from typing import NoReturn
 import pytest
 
 import fincache
+from fincache import _core
 
 SHM = Path("/dev/shm")
 SEED = int(os.environ.get("FINCACHE_SEED") or secrets.randbits(32))
@@ -33,7 +34,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_report_header() -> str:
     """Says how to repeat a run of the hypothesis tests."""
-    return f"fincache {fincache.__version__}, FINCACHE_SEED={SEED}"
+    return f"fincache {fincache.__version__}, binding {_core.BINDING}, FINCACHE_SEED={SEED}"
 
 
 @pytest.fixture

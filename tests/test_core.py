@@ -34,11 +34,12 @@ def test_options_have_the_fields_of_their_struct() -> None:
 
 def test_the_handle_is_given_back_once_and_last() -> None:
     """Closing with a pin out waits for it; closing again does nothing."""
-    handle = _core.Handle(ffi.NULL)  # fc_cache_close takes NULL
+    nothing = ffi.cast("fc_cache *", 0)  # fc_cache_close takes it
+    handle = _core.Handle(nothing)
     pin = handle.pin()
     handle.closing = True
     handle.release()
-    assert handle._owned == [ffi.NULL]
+    assert handle._owned == [nothing]
     handle.unpin(pin)
     assert handle._owned == []
     handle.release()

@@ -37,6 +37,7 @@ Modules, each importing only what stands above it:
 """
 
 from fincache._core.attachment import Attachment, Options, list_names, unlink
+from fincache._core.binding import BINDING, door, native
 from fincache._core.handle import Handle, closed
 from fincache._core.keys import Keys
 from fincache._core.session import Session, schema_id
@@ -62,14 +63,19 @@ from fincache._core.statuses import (
     STATUS_ROWS,
     VALUE_BYTES_LIMIT,
     StatusRow,
+    failure,
     no_such_key,
     refusal,
     refused_type,
     version,
 )
 
+if native is not None:
+    native.configure(failure=failure, attachment=Attachment, session=Session)
+
 __all__ = [
     "AGE_ANY_NS",
+    "BINDING",
     "DATABASES_MAX",
     "EXPIRE_GT",
     "EXPIRE_LT",
@@ -96,6 +102,7 @@ __all__ = [
     "Session",
     "StatusRow",
     "closed",
+    "door",
     "list_names",
     "no_such_key",
     "refusal",

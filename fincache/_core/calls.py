@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fincache._core.binding import native
 from fincache._core.handle import Handle
 from fincache._core.keys import Keys
 from fincache._core.statuses import (
@@ -55,11 +56,14 @@ class Calls:
         check(lib.fc_session_open(self._cache, out))
         self._pointer = out[0]
         check(lib.fc_session_set_timeout(self._pointer, timeout_ns))
+        if native is not None:
+            native.watch(self._pointer)
 
     def __del__(self) -> None:
         pin = getattr(self, "_pin", None)
         if pin is None:
             return  # it was never pinned: the cache was closed
+        self._handle.forget()
         if self._epoch == self._handle.epoch:
             # FC_WRONG_THREAD: the collector found it on another thread; the C library closes it when its own ends.
             lib.fc_session_close(self._pointer)

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fincache._core.binding import native
 from fincache._core.statuses import refusal
 from fincache._errors import FinCacheError
 from fincache._fincache import lib
 
 
-class Handle:
-    """An fc_cache pointer, and who still needs it (rule 1 of the module)."""
+class _PlainHandle:
+    """Base of Handle where cffi is alone.
+
+    Attributes:
+        pointer: an fc_cache pointer.
+        closing: True once somebody began to close; never False again.
+    """
+
+    closing = False
 
     def __init__(self, pointer: Any) -> None:
         self.pointer = pointer
-        self.closing = False
+
+    def forget(self) -> None:
+        """The accelerator's: the calling thread's session on this handle is about to go."""
+
+
+if TYPE_CHECKING:
+    _HandleBase = _PlainHandle
+else:
+    _HandleBase = _PlainHandle if native is None else native.Handle
+
+
+class Handle(_HandleBase):
+    """An fc_cache pointer, and who still needs it (rule 1 of the module)."""
+
+    def __init__(self, pointer: Any) -> None:
+        super().__init__(pointer)
         self.epoch = 0  # forks since the pointer was made, in this line of processes
         self.pins: dict[object, int] = {}  # pin -> ident of the thread that holds it
         self._owned = [pointer]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fincache._core.binding import native
 from fincache._core.handle import Handle
 from fincache._core.statuses import SLOT_BYTES, check, new_uncleared
 from fincache._fincache import ffi, lib
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def prepare(cache: Any, database: int, keys: list[bytes] | tuple[bytes, ...]) -> tuple[Any, Any]:
@@ -50,25 +54,63 @@ class Scratch:
         self.reads[index].buffer_bytes = room
 
 
-class Keys:
+class _PlainKeys:
+    """Base of Keys where cffi is alone.
+
+    Attributes:
+        handle, database: what they were made for.
+        names: the keys.
+        count: how many there are.
+        address: of the fc_key array, which is valid as long as this object.
+    """
+
+    __slots__ = ("_hold", "_prepared", "address", "count", "database", "handle", "names")
+    address: int
+    count: int
+    database: int
+    handle: Handle
+    names: tuple[bytes, ...]
+    _hold: Any
+    _prepared: Any
+
+    def __new__(cls, handle: Handle, database: int, names: list[bytes]) -> Self:
+        """They are immutable, and so made here."""
+        self = super().__new__(cls)
+        self.handle = handle
+        self.database = database
+        self.names = tuple(names)
+        self.count = len(self.names)
+        self._prepared, self._hold = prepare(handle.pointer, database, self.names)
+        self.address = int(ffi.cast("uintptr_t", self._prepared))
+        return self
+
+
+if TYPE_CHECKING:
+    _KeysBase = _PlainKeys
+else:
+    _KeysBase = _PlainKeys if native is None else native.Keys
+
+
+class Keys(_KeysBase):
     """Keys of one database of one segment. Made by `Attachment.keys`, used by methods of `Session`; any thread may use it.
 
     It stays usable after fork(), and until the attachment that made it is closed. A key may be in it twice.
     """
 
-    __slots__ = ("_hold", "count", "database", "handle", "idle", "names", "prepared")
+    __slots__ = ("idle", "prepared")
+    idle: list[Scratch]  # rule 3 of the package: calls pop one and put it back
+    prepared: Any
 
-    def __init__(self, handle: Handle, database: int, names: list[bytes]) -> None:
-        self.handle = handle
-        self.database = database
-        self.names = tuple(names)
-        self.count = len(self.names)
-        self.idle: list[Scratch] = []  # rule 3 of the package: calls pop one and put it back
+    def __new__(cls, handle: Handle, database: int, names: list[bytes]) -> Self:
+        """Pins the handle while its seed is needed. Raises Closed, KeyTooLong, InvalidArgument."""
         pin = handle.pin()
         try:
-            self.prepared, self._hold = prepare(handle.pointer, database, self.names)
+            self = super().__new__(cls, handle, database, names)
         finally:
             handle.unpin(pin)
+        self.prepared = ffi.cast("fc_key *", self.address)
+        self.idle = []
+        return self
 
     def borrow(self) -> Scratch:
         """A Scratch. The caller appends it to `idle` when it has read its results."""

@@ -1,0 +1,189 @@
+/* _native.h -- what the parts of the accelerator, the extension `fincache._native`, share.
+ *
+ * Job          the calls of a strategy's inner loop without cffi: `Door` is a base class of fincache.Cache whose get, set ... go straight to
+ *              the engine when their arguments are of the common kind, and hand everything else to the Python method of the same name.
+ *              So semantics, errors and documentation exist once, in Python.
+ * Engine       there is one, in `_fincache` (cffi); this extension calls it through fcpy_table of _bridge.h.
+ * Sessions     attachment.session() finds a thread's session in 100 ns, as long as a whole get should take. So each thread remembers the
+ *              pointers of its last sessions, by the serial of the Handle they belong to (native_thread below). The pointers are raw. None
+ *              dangles when it is used, with or without a GIL:
+ *                - A serial is given once in a process, so what is remembered under it is a session of this thread on this Handle.
+ *                - A session's memory is unmapped by fc_cache_close alone, which Handle.release calls when nothing is pinned any more. A
+ *                  Session is pinned from before its pointer can be remembered until its destructor, which runs on the session's thread
+ *                  and makes it forget first (Handle.forget). So: remembered, therefore pinned, therefore mapped, whatever other
+ *                  threads do.
+ *                - The exception is the destructor of a whole Attachment, which drops the sessions of all threads on one. But every Door
+ *                  holds its Attachment, and whoever calls a Door holds the Door.
+ *                - fork() empties the session's page in the child, so the engine answers FC_FORKED to a pointer that was inherited. The
+ *                  pointer is forgotten, and the Python method, which opens a session or explains, is called.
+ *              Handle.closing is looked at first, so that no call that begins after close() succeeds.
+ * Rules        N1: between native_session and the engine's return no Python code runs, for it could close the cache on this thread: no
+ *                  destructor, no allocation that may start the collector, no buffer protocol. Arguments are unpacked before.
+ *              N2: the GIL stays taken in calls that take less than a microsecond. It is released where the engine really waits (its wait
+ *                  hooks, native_watch) and around calls on more than FEW_KEYS keys. What is released is what this thread holds: the hooks of
+ *                  a session also run under cffi, which has released it already; native_thread.holding tells.
+ *              N3: whatever the engine reads or writes while the GIL is released is owned by the call: immutable objects that the caller or
+ *                  a tuple of ours refers to, exported buffers, memory of our own.
+ * No GIL       Free-threaded builds: a Door's fields are written once, in arm, before the object is known to anybody else, but for `armed`
+ *              and Handle.closing, which are atomic; what is remembered of sessions is thread-local; Keys are immutable. Rule 1 of
+ *              fincache._core (pin and look at closing, or set closing and look at the pins) is Dekker's, and needs a full fence between the
+ *              two halves on either side: Handle.closing's getter and setter have it.
+ * Interpreters The engine's sessions belong to threads, and cffi to one interpreter: a subinterpreter is refused.
+ */
+#ifndef FINCACHE_NATIVE_H
+#define FINCACHE_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <fincache.h>
+#include "_bridge.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Values up to this length are copied over the stack; longer ones go the Python way, which releases the GIL. */
+#define VALUE_BYTES_FAST 4096u
+#define SET_BYTES_FAST 65536u
+/* Calls on more keys release the GIL: below, they take about what releasing it costs. */
+#define FEW_KEYS 16u
+
+/* ------------------------------------------------------------------ the module */
+
+/* Methods that have a Python counterpart to fall back on, in the order of native_methods (_native_door.c). */
+enum { NATIVE_GET, NATIVE_SET, NATIVE_GET_INTO, NATIVE_EXISTS, NATIVE_DELETE, NATIVE_INCR, NATIVE_MGET, NATIVE_GET_MANY, NATIVE_METHOD_COUNT };
+
+typedef struct native_state {
+    PyTypeObject *handle_type;
+    PyTypeObject *keys_type;
+    PyTypeObject *door_type;                      /* NULL until `door` was called */
+    PyObject *fallbacks[NATIVE_METHOD_COUNT];     /* functions of the class that it was made from */
+    PyMethodDef *method_defs;                     /* with their documentation; the descriptors of door_type point here */
+    PyObject *failure;                            /* fincache._core: status -> exception */
+    PyObject *attachment_type;                    /* fincache._core.Attachment */
+    PyObject *session_type;                       /* of what its session() gives */
+    PyObject *keyset_type;                        /* fincache.keyset.KeySet */
+    PyObject *ffi;                                /* of fincache._fincache */
+    PyObject *cache_pointer;                      /* its types "fc_cache *" and "fc_session *" */
+    PyObject *session_pointer;
+} native_state;
+
+extern struct PyModuleDef native_module;
+/* The one engine; set before any type of this module can be used. */
+extern const fcpy_functions *native_engine;
+
+/* The state of the module that one of the type's bases belongs to. NULL and TypeError if none does. */
+native_state *native_state_of(PyTypeObject *type);
+/* Sets the exception of a status that the engine returned just now on this thread; NULL. */
+PyObject *native_fail(native_state *state, fc_status status);
+/* The address in a cffi pointer of type `type` (or NULL in one of "void *"); -1 and an exception if it is something else. */
+int native_address(native_state *state, PyObject *cdata, PyObject *type, void **address);
+
+/* ------------------------------------------------------------------ handles */
+
+/* Base of fincache._core.Handle. */
+typedef struct native_handle {
+    PyObject_HEAD
+    uint64_t serial;               /* 0: not initialised */
+    const fc_cache *cache;
+    PyObject *pointer;             /* the cffi pointer that `cache` is from */
+    uint8_t closing;               /* atomic; once 1, never 0 again */
+} native_handle;
+
+extern PyType_Spec native_handle_spec;
+
+static inline int native_is_closing(const native_handle *handle) { return __atomic_load_n(&handle->closing, __ATOMIC_ACQUIRE); }
+
+/* ------------------------------------------------------------------ sessions */
+
+#define REMEMBERED 8u
+
+/* What a thread knows. */
+typedef struct native_thread {
+    struct {
+        uint64_t serial;           /* of the Handle; 0: nothing */
+        fc_session *session;
+    } remembered[REMEMBERED];
+    PyThreadState *released;       /* while a wait hook has released the GIL */
+    uint8_t holding;               /* a call of ours is in the engine and holds the GIL */
+} native_thread;
+
+extern __thread native_thread native_this_thread __attribute__((visibility("hidden")));
+
+/* The calling thread's session, if it is remembered and may be used; NULL: go the slow way. */
+static inline fc_session *native_session(const native_handle *handle)
+{
+    if (UNLIKELY(native_is_closing(handle))) return NULL;
+    uint64_t serial = handle->serial;
+    const native_thread *thread = &native_this_thread;
+    return LIKELY(thread->remembered[serial % REMEMBERED].serial == serial) ? thread->remembered[serial % REMEMBERED].session : NULL;
+}
+
+static inline void native_forget(const native_handle *handle)
+{
+    native_this_thread.remembered[handle->serial % REMEMBERED].serial = 0;
+}
+
+/* Around a call of the engine that may wait. */
+static inline void native_enter_wait(void) { native_this_thread.holding = 1; }
+static inline void native_leave_wait(void) { native_this_thread.holding = 0; }
+
+/* watch(pointer): sets the wait hooks of the calling thread's new session. */
+PyObject *native_watch(PyObject *module, PyObject *pointer);
+
+/* ------------------------------------------------------------------ keys */
+
+/* Base of fincache._core.Keys: names of one database, copied and hashed once. Immutable. */
+typedef struct native_keys {
+    PyObject_HEAD
+    PyObject *handle;              /* native_handle */
+    PyObject *names;               /* tuple of bytes */
+    fc_key *keys;                  /* and the bytes that they point at, in one piece */
+    uint64_t count;
+    uint32_t database;
+} native_keys;
+
+extern PyType_Spec native_keys_spec;
+
+/* ------------------------------------------------------------------ doors */
+
+typedef struct native_door {
+    PyObject_HEAD
+    PyObject *attachment;
+    native_handle *handle;
+    const fc_cache *cache;
+    uint32_t database;
+    uint8_t armed;                 /* atomic; 1: the fast paths may be taken */
+    uint8_t utf8;                  /* str keys and values are UTF-8 */
+    uint8_t text;                  /* values come back as str; else as bytes */
+} native_door;
+
+/* door(python_class, keyset, documents): the base class of fincache.Cache. */
+PyObject *native_make_door(PyObject *module, PyObject *args);
+
+/* Names of its methods that have a Python counterpart, a tuple. */
+PyObject *native_method_names(void);
+
+/* A key or value whose bytes can be had without running Python code: bytes, or str if text is UTF-8. 0: something else. */
+static inline int native_bytes_of(const native_door *door, PyObject *object, const char **data, Py_ssize_t *bytes)
+{
+    if (LIKELY(PyBytes_CheckExact(object))) {
+        *data = PyBytes_AS_STRING(object);
+        *bytes = PyBytes_GET_SIZE(object);
+        return 1;
+    }
+    if (!PyUnicode_CheckExact(object) || !door->utf8) return 0;
+    *data = PyUnicode_AsUTF8AndSize(object, bytes);
+    if (LIKELY(*data != NULL)) return 1;
+    PyErr_Clear(); /* lone surrogates, or no memory: the Python method says it better */
+    return 0;
+}
+
+/* The calling thread's session for a call whose arguments are unpacked. 1: *session is valid until Python code runs. 0: call the Python
+ * method. -1: an exception is set. */
+int native_enter(native_door *door, fc_session **session);
+
+/* mget and get_many. NULL without an exception: call the Python method. */
+PyObject *native_read_many(native_door *door, PyObject *const *args, Py_ssize_t count, int cut);
+
+#endif

@@ -1,0 +1,423 @@
+/* _native_door.c -- class Door: get, set, get_into, exists, delete and incr of one key, and the way back to Python. Rules: _native.h. */
+#include "_native.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ falling back */
+
+#define FEW_ARGUMENTS 12
+
+/* Calls the Python method in place of which this class stands. */
+static PyObject *fall_back(native_door *self, int method, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    native_state *state = native_state_of(Py_TYPE(self));
+    if (state == NULL) return NULL;
+    if (state->fallbacks[method] == NULL) return PyErr_Format(PyExc_RuntimeError, "fincache is gone: the interpreter is shutting down");
+    Py_ssize_t total = count + (kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject *few[FEW_ARGUMENTS + 1], **all = few;
+    if (total > FEW_ARGUMENTS && (all = PyMem_New(PyObject *, total + 1)) == NULL) return PyErr_NoMemory();
+    all[0] = (PyObject *)self;
+    if (total > 0) memcpy(all + 1, args, (size_t)total * sizeof *all);
+    PyObject *result = PyObject_Vectorcall(state->fallbacks[method], all, (size_t)count + 1, kwnames);
+    if (all != few) PyMem_Free(all);
+    return result;
+}
+
+/* A status that is no answer: raised, unless the Python method can do better. -1: raised. 0: call the Python method. */
+static int explain(native_door *self, fc_status status)
+{
+    switch (status) {
+    case FC_CLOSED:
+    case FC_FORKED:
+    case FC_WRONG_THREAD:
+        native_forget(self->handle);
+        return 0;
+    case FC_BUFFER_SMALL:
+        return 0;
+    default: {
+        native_state *state = native_state_of(Py_TYPE(self));
+        if (state != NULL) native_fail(state, status);
+        return -1;
+    }
+    }
+}
+
+/* The end of a method whose engine call gave no answer, or was not made: `entered` is what native_enter or explain said. */
+static PyObject *give_up(native_door *self, int entered, int method, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    return entered < 0 ? NULL : fall_back(self, method, args, count, kwnames);
+}
+
+/* ------------------------------------------------------------------ reading */
+
+static PyObject *reply(const native_door *self, const char *value, uint64_t value_bytes)
+{
+    if (!self->text) return PyBytes_FromStringAndSize(value, (Py_ssize_t)value_bytes);
+    return PyUnicode_DecodeUTF8(value, (Py_ssize_t)value_bytes, NULL);
+}
+
+static PyObject *door_get(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    char value[VALUE_BYTES_FAST];
+    const char *key;
+    Py_ssize_t key_bytes;
+    uint64_t value_bytes;
+    fc_session *session;
+    int entered = 0;
+    if (LIKELY(kwnames == NULL && (count == 1 || count == 2)) && LIKELY(native_bytes_of(self, args[0], &key, &key_bytes)) &&
+        LIKELY((entered = native_enter(self, &session)) > 0)) {
+        fc_status status = native_engine->get(self->cache, session, self->database, key, (uint64_t)key_bytes, value, sizeof value, &value_bytes);
+        if (LIKELY(status == FC_OK)) {
+            PyObject *result = reply(self, value, value_bytes);
+            if (LIKELY(result != NULL) || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return result;
+            PyErr_Clear(); /* the Python method has its own exception for it */
+            entered = 0;
+        } else if (status == FC_MISS) {
+            return Py_NewRef(count == 2 ? args[1] : Py_None);
+        } else {
+            entered = explain(self, status);
+        }
+    }
+    return give_up(self, entered, NATIVE_GET, args, count, kwnames);
+}
+
+/* An exporter's own exceptions pass; that it exports nothing of the kind is for the Python method to say. */
+static int export_writable(PyObject *object, Py_buffer *view)
+{
+    if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE) == 0) return 1;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_BufferError)) return -1;
+    PyErr_Clear();
+    return 0;
+}
+
+static PyObject *door_get_into(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    const char *key;
+    Py_ssize_t key_bytes;
+    uint64_t value_bytes;
+    fc_session *session;
+    Py_buffer view;
+    int entered = 0;
+    if (kwnames == NULL && count == 2 && native_bytes_of(self, args[0], &key, &key_bytes) && (entered = export_writable(args[1], &view)) > 0) {
+        fc_status status = FC_BUFFER_SMALL;
+        entered = (uint64_t)view.len <= SET_BYTES_FAST ? native_enter(self, &session) : 0;
+        if (entered > 0)
+            status = native_engine->get(self->cache, session, self->database, key, (uint64_t)key_bytes, view.buf, (uint64_t)view.len, &value_bytes);
+        PyBuffer_Release(&view);
+        if (entered > 0) {
+            if (status == FC_OK) return PyLong_FromUnsignedLongLong(value_bytes);
+            if (status == FC_MISS) Py_RETURN_NONE;
+            entered = explain(self, status);
+        }
+    }
+    return give_up(self, entered, NATIVE_GET_INTO, args, count, kwnames);
+}
+
+/* exists and delete of one key. */
+static PyObject *count_key(native_door *self, fc_status (*operation)(fc_session *, const fc_key *), int method, PyObject *const *args,
+                           Py_ssize_t count, PyObject *kwnames)
+{
+    const char *data;
+    Py_ssize_t bytes;
+    fc_session *session;
+    fc_key key;
+    int entered = 0;
+    if (kwnames == NULL && count == 1 && native_bytes_of(self, args[0], &data, &bytes) && (entered = native_enter(self, &session)) > 0) {
+        fc_status status = native_engine->key_init(self->cache, self->database, data, (uint64_t)bytes, &key);
+        if (status == FC_OK) {
+            native_enter_wait();
+            status = operation(session, &key);
+            native_leave_wait();
+        }
+        if (status == FC_OK || status == FC_MISS) return PyLong_FromLong(status == FC_OK);
+        entered = explain(self, status);
+    }
+    return give_up(self, entered, method, args, count, kwnames);
+}
+
+static PyObject *door_exists(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    return count_key(self, native_engine->exists, NATIVE_EXISTS, args, count, kwnames);
+}
+
+static PyObject *door_delete(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    return count_key(self, native_engine->erase, NATIVE_DELETE, args, count, kwnames);
+}
+
+/* ------------------------------------------------------------------ writing */
+
+#define NUMBER_BYTES 32 /* a 64-bit int has 20 characters at most, repr() of a float 24 */
+
+static int format_int(PyObject *object, char text[NUMBER_BYTES], const char **data, Py_ssize_t *bytes)
+{
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (overflow != 0) return 0;
+    unsigned long long rest = number < 0 ? 0ULL - (unsigned long long)number : (unsigned long long)number;
+    char *first = text + NUMBER_BYTES;
+    do *--first = (char)('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    if (number < 0) *--first = '-';
+    *data = first;
+    *bytes = text + NUMBER_BYTES - first;
+    return 1;
+}
+
+/* repr(): the shortest text that reads back as the same double. */
+static int format_float(PyObject *object, char text[NUMBER_BYTES], const char **data, Py_ssize_t *bytes)
+{
+    char *repr = PyOS_double_to_string(PyFloat_AS_DOUBLE(object), 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+    size_t length = repr == NULL ? NUMBER_BYTES + 1 : strlen(repr);
+    if (length <= NUMBER_BYTES) memcpy(text, repr, length);
+    PyMem_Free(repr);
+    PyErr_Clear();
+    *data = text;
+    *bytes = (Py_ssize_t)length;
+    return length <= NUMBER_BYTES;
+}
+
+/* A value whose bytes can be had without running Python code; numbers are written into `text`. 0: something else. */
+static inline int value_of(const native_door *self, PyObject *object, char text[NUMBER_BYTES], const char **data, Py_ssize_t *bytes)
+{
+    if (LIKELY(native_bytes_of(self, object, data, bytes))) return *bytes <= (Py_ssize_t)SET_BYTES_FAST;
+    if (PyLong_CheckExact(object)) return format_int(object, text, data, bytes);
+    return PyFloat_CheckExact(object) && format_float(object, text, data, bytes);
+}
+
+static PyObject *door_set(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    char number[NUMBER_BYTES];
+    const char *key, *value;
+    Py_ssize_t key_bytes, value_bytes;
+    fc_session *session;
+    int entered = 0;
+    if (LIKELY(kwnames == NULL && count == 2) && LIKELY(native_bytes_of(self, args[0], &key, &key_bytes)) &&
+        LIKELY(value_of(self, args[1], number, &value, &value_bytes)) && LIKELY((entered = native_enter(self, &session)) > 0)) {
+        native_enter_wait();
+        fc_status status = native_engine->set(self->cache, session, self->database, key, (uint64_t)key_bytes, value, (uint64_t)value_bytes, NULL, NULL);
+        native_leave_wait();
+        if (LIKELY(status == FC_OK)) Py_RETURN_TRUE;
+        entered = explain(self, status);
+    }
+    return give_up(self, entered, NATIVE_SET, args, count, kwnames);
+}
+
+static PyObject *door_incr(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    const char *data;
+    Py_ssize_t bytes;
+    fc_session *session;
+    fc_key key;
+    int64_t value;
+    int entered = 0, overflow = 0;
+    long long amount = 1;
+    int known = kwnames == NULL && (count == 1 || (count == 2 && PyLong_CheckExact(args[1]))) && native_bytes_of(self, args[0], &data, &bytes);
+    if (known && count == 2) amount = PyLong_AsLongLongAndOverflow(args[1], &overflow);
+    if (known && overflow == 0 && (entered = native_enter(self, &session)) > 0) {
+        fc_status status = native_engine->key_init(self->cache, self->database, data, (uint64_t)bytes, &key);
+        if (status == FC_OK) {
+            native_enter_wait();
+            status = native_engine->increment(session, &key, amount, &value);
+            native_leave_wait();
+        }
+        if (status == FC_OK) return PyLong_FromLongLong(value);
+        entered = explain(self, status);
+    }
+    return give_up(self, entered, NATIVE_INCR, args, count, kwnames);
+}
+
+/* ------------------------------------------------------------------ many */
+
+static PyObject *door_read_many(native_door *self, int method, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    if (kwnames == NULL && count > 0) {
+        PyObject *values = native_read_many(self, args, count, method == NATIVE_MGET);
+        if (values != NULL || PyErr_Occurred()) return values;
+    }
+    return fall_back(self, method, args, count, kwnames);
+}
+
+static PyObject *door_mget(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    return door_read_many(self, NATIVE_MGET, args, count, kwnames);
+}
+
+static PyObject *door_get_many(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    return door_read_many(self, NATIVE_GET_MANY, args, count, kwnames);
+}
+
+/* ------------------------------------------------------------------ life */
+
+PyDoc_STRVAR(arm_doc, "_arm($self, attachment, database, utf8, text, /)\n--\n\n"
+                      "Lets the fast paths be taken. Once: a second call ends them for good.\n\n"
+                      "Args:\n"
+                      "    attachment: the fincache._core.Attachment.\n"
+                      "    database: the database.\n"
+                      "    utf8: str keys and values are UTF-8.\n"
+                      "    text: values come back as str, decoded from UTF-8; else as bytes.\n");
+
+static PyObject *door_arm(native_door *self, PyObject *args)
+{
+    PyObject *attachment, *handle;
+    unsigned int database;
+    int utf8, text;
+    if (!PyArg_ParseTuple(args, "OIpp:_arm", &attachment, &database, &utf8, &text)) return NULL;
+    native_state *state = native_state_of(Py_TYPE(self));
+    if (state == NULL) return NULL;
+    if (self->attachment != NULL) {
+        __atomic_store_n(&self->armed, 0, __ATOMIC_RELEASE);
+        Py_RETURN_NONE;
+    }
+    if ((PyObject *)Py_TYPE(attachment) != state->attachment_type)
+        return PyErr_Format(PyExc_TypeError, "attachment is %.200s", Py_TYPE(attachment)->tp_name);
+    if ((handle = PyObject_GetAttrString(attachment, "_handle")) == NULL) return NULL;
+    if (!PyObject_TypeCheck(handle, state->handle_type) || ((native_handle *)handle)->serial == 0) {
+        PyErr_Format(PyExc_TypeError, "the attachment's handle is %.200s", Py_TYPE(handle)->tp_name);
+        Py_DECREF(handle);
+        return NULL;
+    }
+    self->attachment = Py_NewRef(attachment);
+    self->handle = (native_handle *)handle;
+    self->cache = self->handle->cache;
+    self->database = database;
+    self->utf8 = (uint8_t)utf8;
+    self->text = (uint8_t)text;
+    __atomic_store_n(&self->armed, 1, __ATOMIC_RELEASE);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(disarm_doc, "_disarm($self, /)\n--\n\nEnds the fast paths, for good.");
+
+static PyObject *door_disarm(native_door *self, PyObject *nothing)
+{
+    (void)nothing;
+    __atomic_store_n(&self->armed, 0, __ATOMIC_RELEASE);
+    Py_RETURN_NONE;
+}
+
+static int door_traverse(native_door *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->attachment);
+    Py_VISIT(self->handle);
+    return 0;
+}
+
+static int door_clear(native_door *self)
+{
+    __atomic_store_n(&self->armed, 0, __ATOMIC_RELEASE);
+    Py_CLEAR(self->handle);
+    Py_CLEAR(self->attachment);
+    return 0;
+}
+
+static void door_dealloc(native_door *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    (void)door_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* ------------------------------------------------------------------ the class */
+
+static const struct {
+    const char *name;
+    PyObject *(*function)(native_door *, PyObject *const *, Py_ssize_t, PyObject *);
+} native_methods[NATIVE_METHOD_COUNT] = {
+    [NATIVE_GET] = {"get", door_get},
+    [NATIVE_SET] = {"set", door_set},
+    [NATIVE_GET_INTO] = {"get_into", door_get_into},
+    [NATIVE_EXISTS] = {"exists", door_exists},
+    [NATIVE_DELETE] = {"delete", door_delete},
+    [NATIVE_INCR] = {"incr", door_incr},
+    [NATIVE_MGET] = {"mget", door_mget},
+    [NATIVE_GET_MANY] = {"get_many", door_get_many},
+};
+
+PyObject *native_method_names(void)
+{
+    PyObject *names = PyTuple_New(NATIVE_METHOD_COUNT);
+    for (int i = 0; names != NULL && i < NATIVE_METHOD_COUNT; i++) {
+        PyObject *name = PyUnicode_FromString(native_methods[i].name);
+        if (name == NULL) Py_CLEAR(names);
+        else PyTuple_SET_ITEM(names, i, name);
+    }
+    return names;
+}
+
+static const PyMethodDef own_methods[] = {
+    {"_arm", (PyCFunction)door_arm, METH_VARARGS, arm_doc},
+    {"_disarm", (PyCFunction)door_disarm, METH_NOARGS, disarm_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+#define OWN_COUNT (sizeof own_methods / sizeof own_methods[0])
+
+/* The methods with the documentation of their Python counterparts: documents[name] is "name($self, ...)\n--\n\n...". The texts are kept as
+ * long as the process lives, for the class may be: some kilobytes, once. */
+static PyMethodDef *document_methods(PyObject *documents)
+{
+    PyMethodDef *defs = PyMem_Calloc(NATIVE_METHOD_COUNT + OWN_COUNT, sizeof *defs);
+    if (defs == NULL) return (PyMethodDef *)PyErr_NoMemory();
+    for (int i = 0; i < NATIVE_METHOD_COUNT; i++) {
+        PyObject *document = PyMapping_GetItemString(documents, native_methods[i].name);
+        const char *text = document == NULL ? NULL : PyUnicode_AsUTF8(document);
+        char *copy = text == NULL ? NULL : strdup(text);
+        Py_XDECREF(document);
+        if (copy == NULL) {
+            if (!PyErr_Occurred()) PyErr_NoMemory();
+            PyMem_Free(defs);
+            return NULL;
+        }
+        defs[i].ml_name = native_methods[i].name;
+        defs[i].ml_meth = (PyCFunction)(void (*)(void))native_methods[i].function;
+        defs[i].ml_flags = METH_FASTCALL | METH_KEYWORDS;
+        defs[i].ml_doc = copy;
+    }
+    memcpy(defs + NATIVE_METHOD_COUNT, own_methods, sizeof own_methods);
+    return defs;
+}
+
+static int take_fallbacks(native_state *state, PyObject *python_class)
+{
+    for (int i = 0; i < NATIVE_METHOD_COUNT; i++) {
+        PyObject *function = PyObject_GetAttrString(python_class, native_methods[i].name);
+        if (function == NULL) return -1;
+        Py_XSETREF(state->fallbacks[i], function);
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(door_doc, "The fast half of fincache.Cache: methods of C in front of the Python ones, which they fall back on.");
+
+PyObject *native_make_door(PyObject *module, PyObject *args)
+{
+    native_state *state = PyModule_GetState(module);
+    PyObject *python_class, *keyset, *documents;
+    if (!PyArg_ParseTuple(args, "O!O!O:door", &PyType_Type, &python_class, &PyType_Type, &keyset, &documents)) return NULL;
+    if (state->door_type != NULL) return PyErr_Format(PyExc_RuntimeError, "door() was called before");
+    if (state->failure == NULL) return PyErr_Format(PyExc_RuntimeError, "configure() was not called yet");
+    if (take_fallbacks(state, python_class) < 0 || (state->method_defs = document_methods(documents)) == NULL) return NULL;
+    PyType_Slot slots[] = {
+        {Py_tp_doc, (void *)door_doc},
+        {Py_tp_traverse, door_traverse},
+        {Py_tp_clear, door_clear},
+        {Py_tp_dealloc, door_dealloc},
+        {Py_tp_methods, state->method_defs},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "fincache._native.Door",
+        .basicsize = sizeof(native_door),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+        .slots = slots,
+    };
+    Py_XSETREF(state->keyset_type, Py_NewRef(keyset));
+    state->door_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    return Py_XNewRef((PyObject *)state->door_type);
+}
