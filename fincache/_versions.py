@@ -32,6 +32,14 @@ class VersionCommands(Commands[ReplyT]):
             return cast("Entry[ReplyT] | None", found)
         return cast("Entry[ReplyT]", replace(found, value=self._decode(found.value)))  # type: ignore[arg-type]
 
+    def version(self, name: Encodable) -> int | None:
+        """The version of a value without the value, None for a miss: the cheapest way to ask "is it still the same?".
+
+        Copies nothing and asks nobody, however large the value. Raises what `get` raises. Never waits.
+        """
+        session = self._session()
+        return session.version(self._database, self._encode(name))
+
     def cas(
         self,
         name: Encodable,

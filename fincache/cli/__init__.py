@@ -31,8 +31,10 @@ from fincache.cli.target import Refused, target_options
 # Section -> command -> module in this package, which holds it as NAME_command. In the order that --help shows.
 COMMANDS: dict[str, dict[str, str]] = {
     "Segments": {"create": "cmd_segments", "ls": "cmd_segments", "stat": "cmd_stat", "rm": "cmd_segments"},
-    "Values": {"get": "cmd_values", "set": "cmd_values", "del": "cmd_values", "ttl": "cmd_values"},
+    "Values": {"get": "cmd_values", "set": "cmd_values", "del": "cmd_values", "ttl": "cmd_values", "watch": "cmd_watch"},
     "Key space": {"keys": "cmd_keyspace", "scan": "cmd_keyspace"},
+    "Care": {"top": "cmd_top"},
+    "Shell": {"completion": "cmd_completion"},
     "Daemon": {"config": "cmd_config"},
 }
 _MODULES = {name: module for section in COMMANDS.values() for name, module in section.items()}

@@ -1,0 +1,136 @@
+"""What `top` measures: two readings of a segment, and the rates between them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import fincache
+from fincache.cli.cmd_stat import hit_ratio
+from fincache.cli.output import Json
+from fincache.cli.processes import command_of
+
+# Counters of Stats whose rates are shown, in the order of the JSON.
+RATED = (
+    "gets",
+    "hits",
+    "misses",
+    "sets",
+    "deletes",
+    "read_retries",
+    "contended",
+    "lock_waits",
+    "busy",
+    "expired",
+    "evicted",
+    "multi_commits",
+    "out_of_memory",
+    "pages_moved",
+)
+SHOWN_TOTALS = ("recoveries", "rolled_forward", "busy", "contended", "out_of_memory", "evicted", "expired")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A segment at one moment."""
+
+    mono_ns: int
+    unix_ns: int
+    info: fincache.SegmentInfo
+    stats: fincache.Stats
+    sessions: tuple[fincache.SessionInfo, ...]
+
+    @classmethod
+    def take(cls, cache: fincache.Cache) -> Reading:
+        """Some 15 us for each session, whose life the kernel is asked about, and up to 1 ms for the rest."""
+        return cls(time.monotonic_ns(), time.time_ns(), cache.info(), cache.stats(), tuple(cache.sessions()))
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A session and what it did since the reading before."""
+
+    info: fincache.SessionInfo
+    command: str
+    age_ns: int
+    gets_per_s: float
+    sets_per_s: float
+
+    def to_json(self) -> dict[str, Json]:
+        """One element of "sessions" of top --json."""
+        info = self.info
+        return {
+            "slot": info.slot,
+            "pid": info.pid,
+            "tid": info.tid,
+            "command": self.command or None,
+            "live": info.live,
+            "age_ns": self.age_ns,
+            "gets": info.gets,
+            "sets": info.sets,
+            "gets_per_s": round(self.gets_per_s, 1),
+            "sets_per_s": round(self.sets_per_s, 1),
+            "magazine_bytes": info.magazine_bytes,
+        }
+
+
+@dataclass(frozen=True)
+class Frame:
+    """All that one picture of `top` shows."""
+
+    reading: Reading
+    interval_ns: int
+    rates: dict[str, float]  # counter -> per second
+    hit_ratio: float | None  # within the interval; None without reads
+    sessions: tuple[SessionRow, ...]  # the busiest first
+
+    @classmethod
+    def between(cls, before: Reading, after: Reading) -> Frame:
+        """Counters only rise, but for those of a slot that is cleared while it is read; such a rate is shown as 0."""
+        seconds = max(after.mono_ns - before.mono_ns, 1) / 1e9
+        rates = {name: max(0, getattr(after.stats, name) - getattr(before.stats, name)) / seconds for name in RATED}
+        known = {_identity(session): session for session in before.sessions}
+        rows = [_row(session, known.get(_identity(session)), after.unix_ns, seconds) for session in after.sessions]
+        rows.sort(key=lambda row: (-(row.gets_per_s + row.sets_per_s), row.info.pid, row.info.tid))
+        return cls(after, after.mono_ns - before.mono_ns, rates, hit_ratio(rates["hits"], rates["misses"]), tuple(rows))
+
+    def to_json(self) -> dict[str, Json]:
+        """One line of top --json."""
+        info, stats = self.reading.info, self.reading.stats
+        return {
+            "segment": info.name,
+            "segment_id": f"{info.segment_id:016x}",
+            "at_unix_ns": self.reading.unix_ns,
+            "interval_ns": self.interval_ns,
+            "policy": info.policy,
+            "size_bytes": info.size_bytes,
+            "arena_bytes": stats.arena_bytes,
+            "used_bytes": stats.used_bytes,
+            "magazine_bytes": stats.magazine_bytes,
+            "free_bytes": stats.free_bytes,
+            "keys": stats.key_count,
+            "keys_configured": info.keys_configured,
+            "sessions_max": info.sessions_max,
+            "rates_per_s": {name: round(rate, 1) for name, rate in self.rates.items()},
+            "hit_ratio": None if self.hit_ratio is None else round(self.hit_ratio, 6),
+            "totals": {name: getattr(stats, name) for name in (*RATED, "recoveries", "rolled_forward", "flushed")},
+            "sessions": [row.to_json() for row in self.sessions],
+        }
+
+
+def _identity(session: fincache.SessionInfo) -> tuple[int, int, int, int]:
+    """Slots are used again: pid, tid and the time of opening tell one session from the next."""
+    return session.slot, session.pid, session.tid, session.opened_unix_ns
+
+
+def _row(session: fincache.SessionInfo, before: fincache.SessionInfo | None, now_unix_ns: int, seconds: float) -> SessionRow:
+    age_ns = max(0, now_unix_ns - session.opened_unix_ns)
+    gets, sets = (0, 0) if before is None else (before.gets, before.sets)
+    span_seconds = seconds if before is not None else max(1e-9, min(seconds, age_ns / 1e9))
+    return SessionRow(
+        session,
+        command_of(session.pid) if session.live else "",
+        age_ns,
+        max(0, session.gets - gets) / span_seconds,
+        max(0, session.sets - sets) / span_seconds,
+    )
