@@ -36,9 +36,11 @@ def _head(frame: Frame) -> list[str]:
     return [
         f"{info.name}   {size_text(info.size_bytes)}  {info.policy}  created {age} ago   {clock}"
         f"{'   REMOVED: nobody can join' if info.retired else ''}",
-        f"gets {per_s('gets')}   hits {ratio}   sets {per_s('sets')}   deletes {per_s('deletes')}   multi {per_s('multi_commits')}",
+        f"gets {per_s('gets')}   hits {ratio}   sets {per_s('sets')}   deletes {per_s('deletes')}"
+        f"   multi {per_s('multi_commits')}",
         f"expired {per_s('expired')}   evicted {per_s('evicted')}   out of memory {per_s('out_of_memory')}",
-        f"retries {per_s('read_retries')}   contended {per_s('contended')}   lock waits {per_s('lock_waits')}   busy {per_s('busy')}",
+        f"retries {per_s('read_retries')}   contended {per_s('contended')}   lock waits {per_s('lock_waits')}"
+        f"   busy {per_s('busy')}",
         f"in all: recoveries {stats.recoveries:,} ({stats.rolled_forward:,} rolled forward)   busy {stats.busy:,}"
         f"   contended {stats.contended:,}",
         f"memory {size_text(stats.arena_bytes)}   used {part(stats.used_bytes)}   magazines {part(stats.magazine_bytes)}"
