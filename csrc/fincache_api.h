@@ -333,6 +333,11 @@ fc_status fc_set_range(fc_session *session, const fc_key *key, uint64_t offset, 
 fc_status fc_expire(fc_session *session, const fc_key *key, uint64_t expires_unix_ns, uint32_t flags);
 /* Takes the expiry away. FC_OK, FC_MISS, FC_NOT_STORED (it had none). */
 fc_status fc_persist(fc_session *session, const fc_key *key);
+/* Returns the value as fc_get does and changes its expiry in the same step (GETEX): to expires_unix_ns, or to none if that is 0; a time
+ * in the past deletes the key. flags are FC_EXPIRE_*, as in fc_expire: where they do not hold, and where there is no expiry to take away,
+ * the value is returned and nothing changes. FC_OK, FC_MISS, FC_BUFFER_SMALL (nothing changed), FC_OUT_OF_MEMORY (likewise), FC_BUSY. */
+fc_status fc_get_expire(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, uint64_t *value_bytes,
+                        uint64_t expires_unix_ns, uint32_t flags);
 /* Marks the key as used just now, for eviction. FC_OK, FC_MISS. */
 fc_status fc_touch(fc_session *session, const fc_key *key);
 

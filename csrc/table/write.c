@@ -204,18 +204,21 @@ fc_status fc_delete(fc_session *session, const fc_key *key)
     return fc_write_close(session, &write, status);
 }
 
+/* Under the lock: FC_OK, FC_MISS, FC_BUFFER_SMALL (with the length), FC_CORRUPT. */
+static fc_status copy_present(fc_session *session, const fc_place *place, void *buffer, uint64_t buffer_bytes, uint64_t *value_bytes)
+{
+    if (!place->alive) return FC_MISS;
+    *value_bytes = place->view.value_bytes;
+    if (place->view.value_bytes > buffer_bytes) return FC_BUFFER_SMALL;
+    if (fc_view_copy_value(session, &place->view, 0, buffer, place->view.value_bytes)) return FC_OK;
+    return fc_fail(FC_CORRUPT, "the chain of the value is broken");
+}
+
 fc_status fc_get_delete(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, uint64_t *value_bytes)
 {
     fc_write_state write;
     FC_TRY(fc_write_open(session, key, &write));
-    fc_status status = FC_MISS;
-    const fc_view *view = &write.place.view;
-    if (write.place.alive) {
-        *value_bytes = view->value_bytes;
-        status = view->value_bytes > buffer_bytes ? FC_BUFFER_SMALL
-                 : fc_view_copy_value(session, view, 0, buffer, view->value_bytes) ? FC_OK
-                                                                                   : fc_fail(FC_CORRUPT, "the chain of the value is broken");
-    }
+    fc_status status = copy_present(session, &write.place, buffer, buffer_bytes, value_bytes);
     if (status == FC_OK || status == FC_MISS) fc_write_remove(session, &write);
     if (status == FC_OK) fc_stat(session, FC_STAT_DELETES, 1);
     return fc_write_close(session, &write, status);
@@ -233,21 +236,35 @@ static int expire_allowed(uint64_t present, uint64_t wanted, uint32_t flags)
     return 1;
 }
 
+static fc_status check_expire_flags(uint32_t flags)
+{
+    if (flags <= 15 && ((flags & FC_EXPIRE_NX) == 0 || flags == FC_EXPIRE_NX) && (flags & (FC_EXPIRE_GT | FC_EXPIRE_LT)) != (FC_EXPIRE_GT | FC_EXPIRE_LT))
+        return FC_OK;
+    return fc_fail(FC_INVALID_ARGUMENT, "NX excludes XX, GT and LT; GT excludes LT");
+}
+
+/* Of a living value. FC_NOT_STORED: the flags do not hold. */
+static fc_status expire_locked(fc_session *session, fc_write_state *write, uint64_t expires_unix_ns, uint32_t flags)
+{
+    if (!expire_allowed(write->place.view.expires_unix_ns, expires_unix_ns, flags)) return FC_NOT_STORED;
+    if (!fc_clock_is_past(expires_unix_ns)) return fc_write_set_expiry(session, write, expires_unix_ns);
+    fc_write_remove(session, write);
+    return FC_OK;
+}
+
+/* FC_NOT_STORED: it has none. */
+static fc_status persist_locked(fc_session *session, fc_write_state *write)
+{
+    return write->place.view.expires_unix_ns == 0 ? FC_NOT_STORED : fc_write_set_expiry(session, write, 0);
+}
+
 fc_status fc_expire(fc_session *session, const fc_key *key, uint64_t expires_unix_ns, uint32_t flags)
 {
     fc_write_state write;
-    if (flags > 15 || ((flags & FC_EXPIRE_NX) != 0 && flags != FC_EXPIRE_NX) || (flags & (FC_EXPIRE_GT | FC_EXPIRE_LT)) == (FC_EXPIRE_GT | FC_EXPIRE_LT))
-        return fc_fail(FC_INVALID_ARGUMENT, "NX excludes XX, GT and LT; GT excludes LT");
+    FC_TRY(check_expire_flags(flags));
     if (expires_unix_ns == 0) expires_unix_ns = 1; /* 0 means none; 1970 is past in either case */
     FC_TRY(fc_write_open(session, key, &write));
-    fc_status status = FC_MISS;
-    if (write.place.alive) {
-        if (!expire_allowed(write.place.view.expires_unix_ns, expires_unix_ns, flags)) status = FC_NOT_STORED;
-        else if (fc_clock_is_past(expires_unix_ns)) {
-            fc_write_remove(session, &write);
-            status = FC_OK;
-        } else status = fc_write_set_expiry(session, &write, expires_unix_ns);
-    }
+    fc_status status = write.place.alive ? expire_locked(session, &write, expires_unix_ns, flags) : FC_MISS;
     return fc_write_close(session, &write, status);
 }
 
@@ -255,7 +272,21 @@ fc_status fc_persist(fc_session *session, const fc_key *key)
 {
     fc_write_state write;
     FC_TRY(fc_write_open(session, key, &write));
-    fc_status status = FC_MISS;
-    if (write.place.alive) status = write.place.view.expires_unix_ns == 0 ? FC_NOT_STORED : fc_write_set_expiry(session, &write, 0);
+    fc_status status = write.place.alive ? persist_locked(session, &write) : FC_MISS;
     return fc_write_close(session, &write, status);
+}
+
+fc_status fc_get_expire(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, uint64_t *value_bytes, uint64_t expires_unix_ns,
+                        uint32_t flags)
+{
+    fc_write_state write;
+    FC_TRY(check_expire_flags(flags));
+    if (expires_unix_ns == 0 && flags != 0) return fc_fail(FC_INVALID_ARGUMENT, "taking the expiry away knows no conditions");
+    FC_TRY(fc_write_open(session, key, &write));
+    fc_status status = copy_present(session, &write.place, buffer, buffer_bytes, value_bytes);
+    if (status == FC_OK) {
+        fc_mark_used(session, key->hash, write.place.mark_index);
+        status = expires_unix_ns == 0 ? persist_locked(session, &write) : expire_locked(session, &write, expires_unix_ns, flags);
+    }
+    return fc_write_close(session, &write, status == FC_NOT_STORED ? FC_OK : status);
 }

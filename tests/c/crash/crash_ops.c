@@ -169,6 +169,15 @@ static void setup_persist(crash_world *world)
 static fc_status run_persist(crash_world *world, fc_session *session) { return fc_persist(session, key_of(world, world->primary)); }
 static fc_status run_expire_past(crash_world *world, fc_session *session) { return fc_expire(session, key_of(world, world->primary), 1, 0); }
 
+static fc_status get_expire(crash_world *world, fc_session *session, uint64_t expires_unix_ns)
+{
+    uint64_t bytes;
+    return fc_get_expire(session, key_of(world, world->primary), world->value, CRASH_VALUE_BYTES_MAX, &bytes, expires_unix_ns, 0);
+}
+static fc_status run_get_expire(crash_world *world, fc_session *session) { return get_expire(world, session, EXPIRES_UNIX_NS); }
+static fc_status run_get_persist(crash_world *world, fc_session *session) { return get_expire(world, session, 0); }
+static fc_status run_get_expire_past(crash_world *world, fc_session *session) { return get_expire(world, session, 1); }
+
 /* ------------------------------------------------------------------ strings */
 
 static void setup_increment(crash_world *world) { ordinary(world), world_put_text(world, world->primary, "99"), world_expect(world, world->primary, "100",
@@ -604,6 +613,9 @@ const crash_op crash_ops[] = {
     {"expire_chained", 0, 0, 0, setup_expire_chained, NULL, run_expire, FC_OK},
     {"expire_past", 0, 0, 0, setup_delete_chained, NULL, run_expire_past, FC_OK},
     {"persist", 0, 0, 0, setup_persist, NULL, run_persist, FC_OK},
+    {"get_expire", 0, 0, 0, setup_expire, warm_up, run_get_expire, FC_OK},
+    {"get_expire_past", 0, 0, 0, setup_delete, NULL, run_get_expire_past, FC_OK},
+    {"get_persist", 0, 0, 0, setup_persist, NULL, run_get_persist, FC_OK},
     {"increment", 0, 0, 0, setup_increment, NULL, run_increment, FC_OK},
     {"increment_new", 0, 0, 0, setup_increment_new, warm_up, run_increment, FC_OK},
     {"increment_float", 0, 0, 0, setup_increment_float, NULL, run_increment_float, FC_OK},

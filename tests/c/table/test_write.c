@@ -210,6 +210,12 @@ static void expire_conditions_are_those_of_redis(void)
         CHECK_OK(fc_expires(made.session, &key, &expires));
         CHECK_EQUAL(times[rows[i].status == FC_OK ? rows[i].wanted : rows[i].present], expires);
         CHECK(check_holds(&made, "k", "v"));
+        char got[8];
+        uint64_t bytes, again;
+        CHECK_OK(set_with(&made, "v", (fc_set_options){.expires_unix_ns = times[rows[i].present]}, NULL));
+        CHECK_OK(fc_get_expire(made.session, &key, got, sizeof got, &bytes, times[rows[i].wanted], rows[i].flags));
+        CHECK_OK(fc_expires(made.session, &key, &again));
+        CHECK(bytes == 1 && got[0] == 'v' && again == expires);
     }
     CHECK_OK(fc_persist(made.session, &key));
     CHECK_STATUS(FC_NOT_STORED, fc_persist(made.session, &key));
@@ -220,6 +226,50 @@ static void expire_conditions_are_those_of_redis(void)
     CHECK_OK(check_set(&made, "k", "v"));
     CHECK_OK(fc_expire(made.session, &key, 0, 0)); /* 1970 is past, not "none" */
     CHECK_STATUS(FC_MISS, fc_exists(made.session, &key));
+    audit_empty(made.session);
+    check_close(&made);
+}
+
+/* GETEX: the value and its new expiry in one step; 0 takes the expiry away, a time in the past deletes, a small buffer changes nothing. */
+static void get_expire_reads_and_changes_the_expiry(void)
+{
+    fixture made = check_open(4 << 20);
+    fc_key key = check_key(&made, "k");
+    static char value[70000], got[70000];
+    uint64_t bytes = 99, expires, soon = fc_clock_unix_ns() + MINUTE_NS;
+    fc_entry before, after;
+    CHECK_STATUS(FC_MISS, fc_get_expire(made.session, &key, got, sizeof got, &bytes, soon, 0));
+    CHECK_EQUAL(99, bytes);
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_get_expire(made.session, &key, got, sizeof got, &bytes, soon, FC_EXPIRE_NX | FC_EXPIRE_GT));
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_get_expire(made.session, &key, got, sizeof got, &bytes, soon, 16));
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_get_expire(made.session, &key, got, sizeof got, &bytes, 0, FC_EXPIRE_XX));
+    memset(value, 7, sizeof value);
+    for (uint64_t length = 0; length <= sizeof value; length += 35000) {
+        CHECK_OK(fc_set(made.session, &key, value, length, NULL, NULL));
+        CHECK_OK(fc_get_entry(made.session, &key, NULL, 0, &before));
+        if (length > 0) CHECK_STATUS(FC_BUFFER_SMALL, fc_get_expire(made.session, &key, got, length - 1, &bytes, soon, 0));
+        if (length > 0) CHECK_STATUS(FC_BUFFER_SMALL, fc_get_expire(made.session, &key, got, length - 1, &bytes, 1, 0));
+        CHECK_OK(fc_get_expire(made.session, &key, got, length, &bytes, 0, 0)); /* it has none */
+        CHECK_OK(fc_get_entry(made.session, &key, NULL, 0, &after));
+        CHECK_EQUAL(before.version, after.version);
+        CHECK_OK(fc_get_expire(made.session, &key, got, length, &bytes, soon, 0));
+        CHECK(bytes == length && memcmp(got, value, length) == 0);
+        CHECK_OK(fc_expires(made.session, &key, &expires));
+        CHECK_EQUAL(soon, expires);
+        memset(got, 0, sizeof got);
+        CHECK_OK(fc_get_expire(made.session, &key, got, length, &bytes, 0, 0));
+        CHECK(bytes == length && memcmp(got, value, length) == 0);
+        CHECK_OK(fc_expires(made.session, &key, &expires));
+        CHECK_EQUAL(0, expires);
+        CHECK_OK(fc_get(made.session, &key, got, length, &bytes));
+        CHECK(bytes == length && memcmp(got, value, length) == 0);
+        CHECK_OK(fc_get_expire(made.session, &key, got, length, &bytes, 1, 0));
+        CHECK_STATUS(FC_MISS, fc_exists(made.session, &key));
+    }
+    CHECK_OK(fc_set(made.session, &key, "v", 1, &(fc_set_options){.expires_unix_ns = soon}, NULL));
+    fc_clock_shift_for_test((int64_t)(2 * MINUTE_NS));
+    CHECK_STATUS(FC_MISS, fc_get_expire(made.session, &key, got, sizeof got, &bytes, 0, 0));
+    CHECK_STATUS(FC_MISS, fc_delete(made.session, &key));
     audit_empty(made.session);
     check_close(&made);
 }
@@ -281,6 +331,7 @@ int main(void)
     RUN(refused_long_writes_leak_nothing);
     RUN(delete_and_get_delete);
     RUN(expire_conditions_are_those_of_redis);
+    RUN(get_expire_reads_and_changes_the_expiry);
     RUN(expire_keeps_the_nodes_of_a_long_value);
     RUN(overwriting_changes_classes_without_a_leak);
     return check_report();
