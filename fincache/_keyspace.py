@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fincache import _core
 from fincache._arguments import Encodable, glob, integer
 from fincache._commands import Commands, ReplyT
+from fincache._core import refusal
 
 SCAN_COUNT = 10  # keys a call of scan looks at, as in Redis
 SCAN_ITER_COUNT = 256  # keys that scan_iter looks at in one call: 50-100 us
@@ -92,16 +92,18 @@ class KeyspaceCommands(Commands[ReplyT]):
             False without `source`, or if there is a `destination` and not `replace`.
 
         Raises:
-            InvalidArgument: no such database.
+            InvalidArgument: no such database; source and destination are the same key.
             Busy, OutOfMemory, ReadOnly: as for `set`.
 
         RESP: COPY.
         """
-        target_database = (
-            self._database if destination_db is None else integer(destination_db, "destination_db", 0, _core.DATABASES_MAX - 1)
-        )
         session = self._session()
-        return session.copy(self._database, self._encode(source), target_database, self._encode(destination), replace=replace)
+        key, target, database = self._encode(source), self._encode(destination), self._database
+        if destination_db is not None:
+            database = integer(destination_db, "destination_db", 0, self._attachment.database_count() - 1)
+        if key == target and database == self._database:
+            raise refusal("INVALID_ARGUMENT", f"{key[:64]!r} copied onto itself", "Name another key, or another database.")
+        return session.copy(self._database, key, database, target, replace=replace)
 
     # ------------------------------------------------------------------ the key space
 

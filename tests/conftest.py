@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import secrets
+import shutil
 import signal
 import traceback
 from collections.abc import Callable, Iterator
@@ -67,6 +68,17 @@ def cache(name: str) -> Iterator[fincache.Cache]:
     """An empty cache of 4 MiB."""
     with fincache.open(name, size="4MB") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def reference_socket() -> Iterator[str]:
+    """The UNIX socket of a redis-server that runs as long as the tests."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+    import redis_reference  # the import of redis takes longer than most tests
+
+    with redis_reference.running() as socket:
+        yield socket
 
 
 class Child:
