@@ -2,7 +2,7 @@
 #
 #   make setup       compilers, checkers and .venv (tools/setup.sh)      make lint      ruff, mypy, the floors
 #   make run, demo   one writer, three readers, real order flow          make fmt       formats the Python files
-#   make test        everything below that says pass or fail             make bench     the C benches at full length
+#   make test        everything below that says pass or fail             make bench     figures beside the peers, docs/benchmarks.md
 #   make models      the Promela models                                  make soak      the tests' long versions
 #   make sanitize    C tests under ASan+UBSan and TSan, gcc and clang    make wheel     dist/fincache-*.whl for this Python
 #   make clean
@@ -98,8 +98,11 @@ fmt: setup
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
+# All figures, C and Python, beside the peers: build/bench/results.json, docs/benchmarks.md and its chart, the README's figures.
+# make bench ARGS=--quick takes two minutes.
 bench: build-release
-	@for bench in $$(find build/release/bench -maxdepth 1 -type f -executable | sort); do echo "== $$bench"; $$bench $(ARGS) || exit 1; done
+	@tools/setup.sh --bench
+	@$(BIN)/python bench/run_benches.py --build build/release/bench --results build/bench/results.json --publish $(ARGS)
 
 # tools/wheel_backend.py says what the name of the wheel means.
 wheel: setup

@@ -1,5 +1,6 @@
 #!/bin/bash
-# setup.sh [--test] -- brings a bare Debian 12 machine to where FinCache builds; with --test, to where all its checks run.
+# setup.sh [--test | --bench] -- brings a bare Debian 12 machine to where FinCache builds; with --test, to where all its checks run;
+# with --bench, to where the benches have their peers (what cannot be had of those is named, and left out of the comparison).
 #
 # Installs with apt-get only what is missing, makes .venv and puts the build tools into it. Idempotent, and instantaneous the
 # second time. Without apt-get, or without the right to use it, it names what is missing and goes on if it can be built without.
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
 level=build
-[ "${1:-}" = --test ] && level=test
+case ${1:-} in --test) level=test ;; --bench) level=bench ;; esac
 stamp=.venv/.setup-$level
 [ -e "$stamp" ] && [ "$stamp" -nt tools/setup.sh ] && [ "$stamp" -nt pyproject.toml ] && exit 0
 
@@ -29,6 +30,7 @@ is_here() {
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null ;;
     libclang-rt-14-dev) have clang && [ -e "$(clang -print-resource-dir)/lib/linux/libclang_rt.tsan-x86_64.a" ] ;;
     redis-server | redis-tools) have redis-server ;;
+    memcached) have memcached ;;
     gcc-aarch64-linux-gnu) have aarch64-linux-gnu-gcc ;;
     libc6-dev-arm64-cross) [ -e /usr/aarch64-linux-gnu/include/stdio.h ] ;;
     qemu-user) have qemu-aarch64 ;;
@@ -83,14 +85,21 @@ install_missing() {
 needed=(gcc libc6-dev make libxxhash-dev python3 python3-venv python3-dev)
 wanted=(g++ pkg-config procps spin clang libclang-rt-14-dev redis-server gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user systemd)
 
+peers=(redis-server memcached)
+
 had_redis=$(have redis-server && echo yes || true)
+had_memcached=$(have memcached && echo yes || true)
 install_missing "${needed[@]}"
 [ $level = test ] && install_missing "${wanted[@]}"
-if [ -z "$had_redis" ] && have redis-server && have update-rc.d; then
-    # Nor at the next boot.
-    as_root update-rc.d redis-server disable >>.setup.log 2>&1 || true
-    as_root deb-systemd-helper disable redis-server.service >>.setup.log 2>&1 || true
-fi
+[ $level = bench ] && install_missing "${peers[@]}"
+# Nor at the next boot.
+not_at_boot() {
+    have update-rc.d || return 0
+    as_root update-rc.d "$1" disable >>.setup.log 2>&1 || true
+    as_root deb-systemd-helper disable "$1.service" >>.setup.log 2>&1 || true
+}
+if [ -z "$had_redis" ] && have redis-server; then not_at_boot redis-server; fi
+if [ -z "$had_memcached" ] && have memcached; then not_at_boot memcached; fi
 
 missing=$(missing_of "${needed[@]}")
 if [ -n "$missing" ]; then
@@ -117,11 +126,23 @@ except ModuleNotFoundError:  # Python 3.10; meson-python brings it
     import tomli as tomllib
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-extras = {"build": ["demo"], "test": ["demo", "test", "lint"]}[sys.argv[1]]
+extras = {"build": ["demo"], "test": ["demo", "test", "lint"], "bench": ["demo", "bench"]}[sys.argv[1]]
 print(*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra]), sep="\n")
 (Path(sysconfig.get_path("purelib")) / "fincache-tree.pth").write_text(f"{Path.cwd()}\n")
 PYTHON
-pip install --requirement .venv/requirements.txt
+not_installed=
+if ! pip install --requirement .venv/requirements.txt; then
+    [ $level = bench ] || exit 1
+    # A peer without a wheel for this Python must not keep the others away.
+    while read -r requirement; do
+        pip install "$requirement" || { say "cannot be installed: $requirement"; not_installed=yes; }
+    done <.venv/requirements.txt
+fi
 
 # What could not be installed is tried again by the next run: the network may be back.
-if [ $level = build ] || [ -z "$(missing_of "${wanted[@]}")" ]; then touch "$stamp"; fi
+case $level in
+build) ;;
+test) [ -z "$(missing_of "${wanted[@]}")" ] || exit 0 ;;
+bench) [ -z "$not_installed$(missing_of "${peers[@]}")" ] || exit 0 ;;
+esac
+touch "$stamp"
