@@ -89,6 +89,9 @@ PyDoc_STRVAR(door_doc, "door($module, python_class, keyset, documents, /)\n--\n\
                        "    keyset: class KeySet; its `_keys` are Keys.\n"
                        "    documents: for each method, \"name($self, ...)\\n--\\n\\n\" and its docstring.\n");
 
+PyDoc_STRVAR(record_door_doc, "record_door($module, python_class, documents, /)\n--\n\n"
+                              "Makes the base class of fincache.records.Records, as `door` makes the one of Cache. Imports numpy.");
+
 PyDoc_STRVAR(watch_doc, "watch($module, session, /)\n--\n\n"
                         "Has the engine release the GIL when a call of this module waits in a session, an fc_session pointer of cffi's\n"
                         "that the calling thread opened.");
@@ -96,6 +99,7 @@ PyDoc_STRVAR(watch_doc, "watch($module, session, /)\n--\n\n"
 static PyMethodDef functions[] = {
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, configure_doc},
     {"door", (PyCFunction)native_make_door, METH_VARARGS, door_doc},
+    {"record_door", (PyCFunction)native_make_record_door, METH_VARARGS, record_door_doc},
     {"watch", (PyCFunction)native_watch, METH_O, watch_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -138,6 +142,14 @@ static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec)
     return type;
 }
 
+static int add_names(PyObject *module, const char *name, const native_class *class)
+{
+    PyObject *names = native_method_names(class);
+    int failed = names == NULL || PyModule_AddObjectRef(module, name, names) < 0;
+    Py_XDECREF(names);
+    return failed ? -1 : 0;
+}
+
 static int native_exec(PyObject *module)
 {
     native_state *state = PyModule_GetState(module);
@@ -148,17 +160,15 @@ static int native_exec(PyObject *module)
     if (take_cffi(state) < 0) return -1;
     if ((state->handle_type = add_type(module, &native_handle_spec)) == NULL) return -1;
     if ((state->keys_type = add_type(module, &native_keys_spec)) == NULL) return -1;
-    PyObject *names = native_method_names();
-    int failed = names == NULL || PyModule_AddObjectRef(module, "ACCELERATED", names) < 0;
-    Py_XDECREF(names);
-    return failed ? -1 : 0;
+    if (add_names(module, "DOOR_METHODS", &native_door_class) < 0) return -1;
+    return add_names(module, "RECORD_DOOR_METHODS", &native_record_door_class);
 }
 
 /* Everything the module holds: applied by traverse and clear. */
 static int each_reference(native_state *state, int (*visit)(PyObject **reference, void *first, void *second), void *first, void *second)
 {
     PyObject **references[] = {
-        (PyObject **)&state->handle_type, (PyObject **)&state->keys_type, (PyObject **)&state->door_type, &state->keyset_type,
+        (PyObject **)&state->handle_type, (PyObject **)&state->keys_type, (PyObject **)&state->door_type, (PyObject **)&state->record_door_type, &state->keyset_type,
         &state->failure, &state->attachment_type, &state->session_type, &state->ffi, &state->cache_pointer, &state->session_pointer,
     };
     for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) {

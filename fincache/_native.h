@@ -50,15 +50,29 @@
 
 /* ------------------------------------------------------------------ the module */
 
-/* Methods that have a Python counterpart to fall back on, in the order of native_methods (_native_door.c). */
-enum { NATIVE_GET, NATIVE_SET, NATIVE_GET_INTO, NATIVE_EXISTS, NATIVE_DELETE, NATIVE_INCR, NATIVE_MGET, NATIVE_GET_MANY, NATIVE_METHOD_COUNT };
+/* Methods that have a Python counterpart to fall back on. */
+enum {
+    NATIVE_GET,
+    NATIVE_SET,
+    NATIVE_GET_INTO,
+    NATIVE_EXISTS,
+    NATIVE_DELETE,
+    NATIVE_INCR,
+    NATIVE_MGET,
+    NATIVE_GET_MANY,
+    NATIVE_RECORDS_GET,
+    NATIVE_RECORDS_SET,
+    NATIVE_RECORDS_READ,
+    NATIVE_RECORDS_WRITE,
+    NATIVE_METHOD_COUNT
+};
 
 typedef struct native_state {
     PyTypeObject *handle_type;
     PyTypeObject *keys_type;
     PyTypeObject *door_type;                      /* NULL until `door` was called */
-    PyObject *fallbacks[NATIVE_METHOD_COUNT];     /* functions of the class that it was made from */
-    PyMethodDef *method_defs;                     /* with their documentation; the descriptors of door_type point here */
+    PyTypeObject *record_door_type;               /* NULL until `record_door` was called */
+    PyObject *fallbacks[NATIVE_METHOD_COUNT];     /* functions of the Python classes behind them */
     PyObject *failure;                            /* fincache._core: status -> exception */
     PyObject *attachment_type;                    /* fincache._core.Attachment */
     PyObject *session_type;                       /* of what its session() gives */
@@ -78,6 +92,36 @@ native_state *native_state_of(PyTypeObject *type);
 PyObject *native_fail(native_state *state, fc_status status);
 /* The address in a cffi pointer of type `type` (or NULL in one of "void *"); -1 and an exception if it is something else. */
 int native_address(native_state *state, PyObject *cdata, PyObject *type, void **address);
+
+/* ------------------------------------------------------------------ classes in front of Python ones */
+
+typedef PyObject *(*native_function)(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames);
+
+typedef struct native_method {
+    const char *name;              /* NULL ends a table */
+    int id;                        /* NATIVE_* */
+    native_function function;
+} native_method;
+
+#define NATIVE_SLOTS_MAX 16
+
+typedef struct native_class {
+    const char *name;
+    int basicsize;
+    const PyType_Slot *slots;      /* ends with 0 */
+    const native_method *methods;
+    const PyMethodDef *own_methods;   /* that have no Python counterpart; ends with NULL */
+} native_class;
+
+extern const native_class native_door_class, native_record_door_class;
+
+/* Makes a class whose methods fall back on those of python_class; documents[name] is "name($self, ...)\n--\n\n..." for each. Once: *made is
+ * NULL before, and the class after. */
+int native_make_class(PyObject *module, const native_class *class, PyObject *python_class, PyObject *documents, PyTypeObject **made);
+/* Names of its methods that have a Python counterpart, a tuple. */
+PyObject *native_method_names(const native_class *class);
+/* Calls the Python method in place of which a class stands. */
+PyObject *native_fall_back(PyObject *self, int method, PyObject *const *args, Py_ssize_t count, PyObject *kwnames);
 
 /* ------------------------------------------------------------------ handles */
 
@@ -161,9 +205,6 @@ typedef struct native_door {
 /* door(python_class, keyset, documents): the base class of fincache.Cache. */
 PyObject *native_make_door(PyObject *module, PyObject *args);
 
-/* Names of its methods that have a Python counterpart, a tuple. */
-PyObject *native_method_names(void);
-
 /* A key or value whose bytes can be had without running Python code: bytes, or str if text is UTF-8. 0: something else. */
 static inline int native_bytes_of(const native_door *door, PyObject *object, const char **data, Py_ssize_t *bytes)
 {
@@ -182,6 +223,16 @@ static inline int native_bytes_of(const native_door *door, PyObject *object, con
 /* The calling thread's session for a call whose arguments are unpacked. 1: *session is valid until Python code runs. 0: call the Python
  * method. -1: an exception is set. */
 int native_enter(native_door *door, fc_session **session);
+
+/* The Keys of a KeySet, if they were made for this door's attachment and database. 1: *keys is a new reference. 0: they were not. -1: an
+ * exception is set. */
+int native_take_keyset(const native_door *door, PyObject *keyset, native_keys **keys);
+
+/* What to do about a status that is no answer. -1: it was raised. 0: call the Python method, which can do better. */
+int native_explain(native_door *door, fc_status status);
+
+/* record_door(python_class, documents): the base class of fincache.records.Records. Imports numpy. */
+PyObject *native_make_record_door(PyObject *module, PyObject *args);
 
 /* mget and get_many. NULL without an exception: call the Python method. */
 PyObject *native_read_many(native_door *door, PyObject *const *args, Py_ssize_t count, int cut);

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-ACCELERATED: tuple[str, ...]
-"""Names of the methods that `Door` has in C."""
+DOOR_METHODS: tuple[str, ...]
+"""Names of the methods that the class made by `door` has in C and in Python."""
+RECORD_DOOR_METHODS: tuple[str, ...]
+"""The same of `record_door`."""
 
 class Handle:
     """Base of fincache._core.Handle."""
@@ -35,4 +37,5 @@ class Keys:
 
 def configure(failure: Callable[[int], BaseException], attachment: type, session: type) -> None: ...
 def door(python_class: type, keyset: type, documents: Mapping[str, str], /) -> type: ...
+def record_door(python_class: type, documents: Mapping[str, str], /) -> type: ...
 def watch(session: Any, /) -> None: ...

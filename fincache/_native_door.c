@@ -4,28 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------ falling back */
-
-#define FEW_ARGUMENTS 12
-
-/* Calls the Python method in place of which this class stands. */
-static PyObject *fall_back(native_door *self, int method, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
-{
-    native_state *state = native_state_of(Py_TYPE(self));
-    if (state == NULL) return NULL;
-    if (state->fallbacks[method] == NULL) return PyErr_Format(PyExc_RuntimeError, "fincache is gone: the interpreter is shutting down");
-    Py_ssize_t total = count + (kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0);
-    PyObject *few[FEW_ARGUMENTS + 1], **all = few;
-    if (total > FEW_ARGUMENTS && (all = PyMem_New(PyObject *, total + 1)) == NULL) return PyErr_NoMemory();
-    all[0] = (PyObject *)self;
-    if (total > 0) memcpy(all + 1, args, (size_t)total * sizeof *all);
-    PyObject *result = PyObject_Vectorcall(state->fallbacks[method], all, (size_t)count + 1, kwnames);
-    if (all != few) PyMem_Free(all);
-    return result;
-}
-
-/* A status that is no answer: raised, unless the Python method can do better. -1: raised. 0: call the Python method. */
-static int explain(native_door *self, fc_status status)
+int native_explain(native_door *self, fc_status status)
 {
     switch (status) {
     case FC_CLOSED:
@@ -43,10 +22,10 @@ static int explain(native_door *self, fc_status status)
     }
 }
 
-/* The end of a method whose engine call gave no answer, or was not made: `entered` is what native_enter or explain said. */
+/* The end of a method whose engine call gave no answer, or was not made: `entered` is what native_enter or native_explain said. */
 static PyObject *give_up(native_door *self, int entered, int method, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
-    return entered < 0 ? NULL : fall_back(self, method, args, count, kwnames);
+    return entered < 0 ? NULL : native_fall_back((PyObject *)self, method, args, count, kwnames);
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -76,7 +55,7 @@ static PyObject *door_get(native_door *self, PyObject *const *args, Py_ssize_t c
         } else if (status == FC_MISS) {
             return Py_NewRef(count == 2 ? args[1] : Py_None);
         } else {
-            entered = explain(self, status);
+            entered = native_explain(self, status);
         }
     }
     return give_up(self, entered, NATIVE_GET, args, count, kwnames);
@@ -108,7 +87,7 @@ static PyObject *door_get_into(native_door *self, PyObject *const *args, Py_ssiz
         if (entered > 0) {
             if (status == FC_OK) return PyLong_FromUnsignedLongLong(value_bytes);
             if (status == FC_MISS) Py_RETURN_NONE;
-            entered = explain(self, status);
+            entered = native_explain(self, status);
         }
     }
     return give_up(self, entered, NATIVE_GET_INTO, args, count, kwnames);
@@ -131,7 +110,7 @@ static PyObject *count_key(native_door *self, fc_status (*operation)(fc_session 
             native_leave_wait();
         }
         if (status == FC_OK || status == FC_MISS) return PyLong_FromLong(status == FC_OK);
-        entered = explain(self, status);
+        entered = native_explain(self, status);
     }
     return give_up(self, entered, method, args, count, kwnames);
 }
@@ -199,7 +178,7 @@ static PyObject *door_set(native_door *self, PyObject *const *args, Py_ssize_t c
         fc_status status = native_engine->set(self->cache, session, self->database, key, (uint64_t)key_bytes, value, (uint64_t)value_bytes, NULL, NULL);
         native_leave_wait();
         if (LIKELY(status == FC_OK)) Py_RETURN_TRUE;
-        entered = explain(self, status);
+        entered = native_explain(self, status);
     }
     return give_up(self, entered, NATIVE_SET, args, count, kwnames);
 }
@@ -223,7 +202,7 @@ static PyObject *door_incr(native_door *self, PyObject *const *args, Py_ssize_t 
             native_leave_wait();
         }
         if (status == FC_OK) return PyLong_FromLongLong(value);
-        entered = explain(self, status);
+        entered = native_explain(self, status);
     }
     return give_up(self, entered, NATIVE_INCR, args, count, kwnames);
 }
@@ -236,7 +215,7 @@ static PyObject *door_read_many(native_door *self, int method, PyObject *const *
         PyObject *values = native_read_many(self, args, count, method == NATIVE_MGET);
         if (values != NULL || PyErr_Occurred()) return values;
     }
-    return fall_back(self, method, args, count, kwnames);
+    return native_fall_back((PyObject *)self, method, args, count, kwnames);
 }
 
 static PyObject *door_mget(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
@@ -325,30 +304,17 @@ static void door_dealloc(native_door *self)
 
 /* ------------------------------------------------------------------ the class */
 
-static const struct {
-    const char *name;
-    PyObject *(*function)(native_door *, PyObject *const *, Py_ssize_t, PyObject *);
-} native_methods[NATIVE_METHOD_COUNT] = {
-    [NATIVE_GET] = {"get", door_get},
-    [NATIVE_SET] = {"set", door_set},
-    [NATIVE_GET_INTO] = {"get_into", door_get_into},
-    [NATIVE_EXISTS] = {"exists", door_exists},
-    [NATIVE_DELETE] = {"delete", door_delete},
-    [NATIVE_INCR] = {"incr", door_incr},
-    [NATIVE_MGET] = {"mget", door_mget},
-    [NATIVE_GET_MANY] = {"get_many", door_get_many},
+static const native_method methods[] = {
+    {"get", NATIVE_GET, (native_function)door_get},
+    {"set", NATIVE_SET, (native_function)door_set},
+    {"get_into", NATIVE_GET_INTO, (native_function)door_get_into},
+    {"exists", NATIVE_EXISTS, (native_function)door_exists},
+    {"delete", NATIVE_DELETE, (native_function)door_delete},
+    {"incr", NATIVE_INCR, (native_function)door_incr},
+    {"mget", NATIVE_MGET, (native_function)door_mget},
+    {"get_many", NATIVE_GET_MANY, (native_function)door_get_many},
+    {NULL, 0, NULL},
 };
-
-PyObject *native_method_names(void)
-{
-    PyObject *names = PyTuple_New(NATIVE_METHOD_COUNT);
-    for (int i = 0; names != NULL && i < NATIVE_METHOD_COUNT; i++) {
-        PyObject *name = PyUnicode_FromString(native_methods[i].name);
-        if (name == NULL) Py_CLEAR(names);
-        else PyTuple_SET_ITEM(names, i, name);
-    }
-    return names;
-}
 
 static const PyMethodDef own_methods[] = {
     {"_arm", (PyCFunction)door_arm, METH_VARARGS, arm_doc},
@@ -356,68 +322,31 @@ static const PyMethodDef own_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-#define OWN_COUNT (sizeof own_methods / sizeof own_methods[0])
-
-/* The methods with the documentation of their Python counterparts: documents[name] is "name($self, ...)\n--\n\n...". The texts are kept as
- * long as the process lives, for the class may be: some kilobytes, once. */
-static PyMethodDef *document_methods(PyObject *documents)
-{
-    PyMethodDef *defs = PyMem_Calloc(NATIVE_METHOD_COUNT + OWN_COUNT, sizeof *defs);
-    if (defs == NULL) return (PyMethodDef *)PyErr_NoMemory();
-    for (int i = 0; i < NATIVE_METHOD_COUNT; i++) {
-        PyObject *document = PyMapping_GetItemString(documents, native_methods[i].name);
-        const char *text = document == NULL ? NULL : PyUnicode_AsUTF8(document);
-        char *copy = text == NULL ? NULL : strdup(text);
-        Py_XDECREF(document);
-        if (copy == NULL) {
-            if (!PyErr_Occurred()) PyErr_NoMemory();
-            PyMem_Free(defs);
-            return NULL;
-        }
-        defs[i].ml_name = native_methods[i].name;
-        defs[i].ml_meth = (PyCFunction)(void (*)(void))native_methods[i].function;
-        defs[i].ml_flags = METH_FASTCALL | METH_KEYWORDS;
-        defs[i].ml_doc = copy;
-    }
-    memcpy(defs + NATIVE_METHOD_COUNT, own_methods, sizeof own_methods);
-    return defs;
-}
-
-static int take_fallbacks(native_state *state, PyObject *python_class)
-{
-    for (int i = 0; i < NATIVE_METHOD_COUNT; i++) {
-        PyObject *function = PyObject_GetAttrString(python_class, native_methods[i].name);
-        if (function == NULL) return -1;
-        Py_XSETREF(state->fallbacks[i], function);
-    }
-    return 0;
-}
-
 PyDoc_STRVAR(door_doc, "The fast half of fincache.Cache: methods of C in front of the Python ones, which they fall back on.");
+
+static const PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)door_doc},
+    {Py_tp_traverse, door_traverse},
+    {Py_tp_clear, door_clear},
+    {Py_tp_dealloc, door_dealloc},
+    {0, NULL},
+};
+
+const native_class native_door_class = {
+    .name = "fincache._native.Door",
+    .basicsize = sizeof(native_door),
+    .slots = slots,
+    .methods = methods,
+    .own_methods = own_methods,
+};
 
 PyObject *native_make_door(PyObject *module, PyObject *args)
 {
     native_state *state = PyModule_GetState(module);
     PyObject *python_class, *keyset, *documents;
     if (!PyArg_ParseTuple(args, "O!O!O:door", &PyType_Type, &python_class, &PyType_Type, &keyset, &documents)) return NULL;
-    if (state->door_type != NULL) return PyErr_Format(PyExc_RuntimeError, "door() was called before");
     if (state->failure == NULL) return PyErr_Format(PyExc_RuntimeError, "configure() was not called yet");
-    if (take_fallbacks(state, python_class) < 0 || (state->method_defs = document_methods(documents)) == NULL) return NULL;
-    PyType_Slot slots[] = {
-        {Py_tp_doc, (void *)door_doc},
-        {Py_tp_traverse, door_traverse},
-        {Py_tp_clear, door_clear},
-        {Py_tp_dealloc, door_dealloc},
-        {Py_tp_methods, state->method_defs},
-        {0, NULL},
-    };
-    PyType_Spec spec = {
-        .name = "fincache._native.Door",
-        .basicsize = sizeof(native_door),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-        .slots = slots,
-    };
+    if (native_make_class(module, &native_door_class, python_class, documents, &state->door_type) < 0) return NULL;
     Py_XSETREF(state->keyset_type, Py_NewRef(keyset));
-    state->door_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    return Py_XNewRef((PyObject *)state->door_type);
+    return Py_NewRef((PyObject *)state->door_type);
 }

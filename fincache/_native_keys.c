@@ -194,10 +194,18 @@ static int make_room(native_batch *batch, uint64_t count, int with_keys)
     return 0;
 }
 
-/* The keys of one list or tuple, or of the arguments. 1: `batch` has them. 0: not of the common kind. */
+/* The keys of a KeySet, of one list or tuple, or of the arguments. 1: `batch` has them. 0: they are not of the common kind. */
 static int take_names(native_door *door, PyObject *const *args, Py_ssize_t count, native_batch *batch)
 {
     PyObject *names;
+    native_keys *keys;
+    int is_keyset = count == 1 ? native_take_keyset(door, args[0], &keys) : 0;
+    if (is_keyset < 0) return -1;
+    if (is_keyset > 0) {
+        batch->owner = (PyObject *)keys;
+        batch->keys = keys->keys;
+        return make_room(batch, keys->count, 0) < 0 ? -1 : 1;
+    }
     if (count == 1 && PyList_CheckExact(args[0])) {
         names = PyList_AsTuple(args[0]);
     } else if (count == 1 && PyTuple_CheckExact(args[0])) {
@@ -221,17 +229,17 @@ static int take_names(native_door *door, PyObject *const *args, Py_ssize_t count
     return 1;
 }
 
-/* The keys of a KeySet that was made for this door. */
-static int take_keyset(native_door *door, native_state *state, PyObject *keyset, native_batch *batch)
+int native_take_keyset(const native_door *door, PyObject *keyset, native_keys **keys)
 {
-    PyObject *keys = PyObject_GetAttrString(keyset, "_keys");
-    if (keys == NULL) return -1;
-    batch->owner = keys;
-    if (!PyObject_TypeCheck(keys, state->keys_type)) return 0;
-    const native_keys *prepared = (native_keys *)keys;
-    if (prepared->handle != (PyObject *)door->handle || prepared->database != door->database) return 0;
-    batch->keys = prepared->keys;
-    return make_room(batch, prepared->count, 0) < 0 ? -1 : 1;
+    native_state *state = native_state_of(Py_TYPE(door));
+    if (state == NULL) return -1;
+    if ((PyObject *)Py_TYPE(keyset) != state->keyset_type) return 0;
+    PyObject *found = PyObject_GetAttrString(keyset, "_keys");
+    if (found == NULL) return -1;
+    *keys = (native_keys *)found;
+    if (PyObject_TypeCheck(found, state->keys_type) && (*keys)->handle == (PyObject *)door->handle && (*keys)->database == door->database) return 1;
+    Py_DECREF(found);
+    return 0;
 }
 
 /* Reads. The caller's session stays as it is while the GIL is released: only this thread can end it. */
@@ -276,15 +284,11 @@ PyObject *native_read_many(native_door *door, PyObject *const *args, Py_ssize_t 
     batch.owner = NULL;
     batch.memory = NULL;
     if (!__atomic_load_n(&door->armed, __ATOMIC_ACQUIRE)) return NULL;
-    native_state *state = native_state_of(Py_TYPE(door));
-    if (state == NULL) return NULL;
-    int is_keyset = count == 1 && (PyObject *)Py_TYPE(args[0]) == state->keyset_type;
-    int ready = is_keyset ? take_keyset(door, state, args[0], &batch) : take_names(door, args, count, &batch);
+    int ready = take_names(door, args, count, &batch);
     if (ready > 0 && batch.count > 0 && native_enter(door, &session) > 0) {
         fc_status status = read_batch(session, &batch, cut);
         if (status == FC_OK) values = unpack_batch(door, &batch);
-        else if (status == FC_CLOSED || status == FC_FORKED || status == FC_WRONG_THREAD) native_forget(door->handle);
-        else native_fail(state, status);
+        else (void)native_explain(door, status);
     }
     Py_XDECREF(batch.owner);
     PyMem_Free(batch.memory);

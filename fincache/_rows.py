@@ -84,6 +84,11 @@ class Codec:
         self._make = self._flat.make if self._flat is not None else None
         self._plain = not any(self._encoders)
 
+    def plain_format(self) -> str:
+        """How struct writes a row down, if it is a tuple of numbers, or one number, that it takes as they are; "" otherwise."""
+        is_flat = self._flat is not None or isinstance(self.node, Leaf)
+        return self._struct.format if is_flat and self._plain and not self._decoders else ""
+
     # -------------------------------------------------------------- to bytes
 
     def pack(self, row: object) -> bytes:

@@ -56,15 +56,10 @@ if TYPE_CHECKING:
     """What Cache.keyset made, or keys that are prepared for the one call."""
 
 
-class Records(Generic[RecordT]):
-    """A database seen as records of one dtype. Made by `Cache.records`; shares the Cache, its sessions and its end.
+class RecordCommands(Generic[RecordT]):
+    """What Records does, in Python. Not to be made alone: class Records is.
 
-    RecordT is what `get` returns: a numpy scalar for a dtype, an instance for a dataclass or NamedTuple, a number for float, int
-    and bool. Thread-safe; usable in a child of fork().
-
-    Attributes:
-        dtype: of what is stored, little-endian; arrays for `read` and `get_into` have it.
-        schema_text: how the dtype is described in the segment.
+    The accelerator, where it is in use, stands before it among the bases of Records, and falls back on it.
     """
 
     def __init__(self, cache: Cache[Any], dtype: object) -> None:
@@ -80,6 +75,24 @@ class Records(Generic[RecordT]):
         self.schema_text: str = schema_text(self.dtype)
         self._schema = _core.schema_id(self.schema_text.encode())
         self._is_registered = False  # as far as is known here
+        leaves = self._codec.plain_format()
+        unpack = None if declaration is None else self._decode
+        self._arm(cache, self.dtype, self._schema, self._codec.pack, unpack, leaves, self.dtype.names is None)
+
+    def _arm(
+        self,
+        cache: Cache[Any],
+        dtype: np.dtype[Any],
+        schema: int,
+        pack: Callable[[Any], bytes],
+        unpack: Callable[[bytearray], Any] | None,
+        leaves: str,
+        single: bool,
+    ) -> None:
+        """Lets the accelerator, where it is in use, take its short ways from now on."""
+
+    def _allow_writes(self) -> None:
+        """For writing, too: the schema is registered."""
 
     def __repr__(self) -> str:
         return f"<fincache.Records {self._cache.name!r} db={self._cache.database} {self.schema_text}>"
@@ -420,6 +433,8 @@ class Records(Generic[RecordT]):
         if not self._is_registered:
             session.schema_register(self.schema_text.encode())
             self._is_registered = not self._cache.readonly
+            if self._is_registered:
+                self._allow_writes()
 
     def _mismatch(self, detail: str) -> SchemaMismatch:
         error = refusal("SCHEMA_MISMATCH", f"{detail}; these records are {self.schema_text}")
@@ -477,6 +492,26 @@ class Records(Generic[RecordT]):
         if len(rows) != count:
             raise refusal("INVALID_ARGUMENT", f"{len(rows)} rows for {count} keys", "Pass one row for each key.")
         return b"".join(map(self._codec.pack, rows))
+
+
+if TYPE_CHECKING:
+
+    class _RecordDoor:
+        pass
+else:
+    _RecordDoor = _core.record_door(RecordCommands)
+
+
+class Records(_RecordDoor, RecordCommands[RecordT]):
+    """A database seen as records of one dtype. Made by `Cache.records`; shares the Cache, its sessions and its end.
+
+    RecordT is what `get` returns: a numpy scalar for a dtype, an instance for a dataclass or NamedTuple, a number for float, int
+    and bool. Thread-safe; usable in a child of fork().
+
+    Attributes:
+        dtype: of what is stored, little-endian; arrays for `read` and `get_into` have it.
+        schema_text: how the dtype is described in the segment.
+    """
 
 
 def _check_mask(mask: NDArray[np.bool_], count: int, out: NDArray[np.generic]) -> None:

@@ -37,7 +37,7 @@ Modules, each importing only what stands above it:
 """
 
 from fincache._core.attachment import Attachment, Options, list_names, unlink
-from fincache._core.binding import BINDING, door, native
+from fincache._core.binding import BINDING, door, native, record_door
 from fincache._core.handle import Handle, closed
 from fincache._core.keys import Keys
 from fincache._core.session import Session, schema_id
@@ -105,6 +105,7 @@ __all__ = [
     "door",
     "list_names",
     "no_such_key",
+    "record_door",
     "refusal",
     "refused_type",
     "schema_id",

@@ -16,10 +16,7 @@ import inspect
 import os
 import warnings
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 
 def _choose(wish: str) -> ModuleType | None:
@@ -44,24 +41,35 @@ BINDING = "cffi" if native is None else "native"
 
 
 class _Slow:
-    """In place of the accelerator's base of class Cache: every method is the Python one."""
+    """In place of a base class of the accelerator: every method is the Python one."""
 
 
 def door(python_class: type, keyset: type) -> type:
-    """The base class to put in front of python_class, whose methods go straight to the engine when their arguments allow it.
+    """The base class to put in front of that of Cache's commands; its methods are documented as theirs. Once in a process.
 
-    Their documentation is that of the Python methods. Once in a process.
+    They go straight to the engine if their arguments are of the common kind, and call python_class's otherwise.
     """
     if native is None:
         return _Slow
-    functions = {name: getattr(python_class, name) for name in native.ACCELERATED}
-    made: type = native.door(python_class, keyset, {name: _document(name, function) for name, function in functions.items()})
+    made: type = native.door(python_class, keyset, _documents(python_class, native.DOOR_METHODS))
     return made
 
 
-def _document(name: str, function: Callable[..., object]) -> str:
-    """What a C function's documentation has to look like for help() and inspect.signature()."""
-    signature = inspect.signature(function)
-    plain = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
-    text = str(signature.replace(parameters=plain, return_annotation=signature.empty))
-    return f"{name}{text.replace('(self', '($self', 1)}\n--\n\n{inspect.getdoc(function)}"
+def record_door(python_class: type) -> type:
+    """The same for class Records. Imports numpy."""
+    if native is None:
+        return _Slow
+    made: type = native.record_door(python_class, _documents(python_class, native.RECORD_DOOR_METHODS))
+    return made
+
+
+def _documents(python_class: type, names: tuple[str, ...]) -> dict[str, str]:
+    """What the documentation of C functions has to look like for help() and inspect.signature()."""
+    documents = {}
+    for name in names:
+        function = getattr(python_class, name)
+        signature = inspect.signature(function)
+        plain = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+        text = str(signature.replace(parameters=plain, return_annotation=signature.empty))
+        documents[name] = f"{name}{text.replace('(self', '($self', 1)}\n--\n\n{inspect.getdoc(function)}"
+    return documents
