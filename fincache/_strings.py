@@ -65,8 +65,9 @@ class StringCommands(Commands[ReplyT]):
         if max_age is None:
             value = session.get(self._database, key)
         else:
+            limit_ns = age_limit_ns(max_age)
             entry = session.entry(self._database, key, with_writer=False)
-            value = None if entry is None or entry.age_ns > age_limit_ns(max_age) else entry.value
+            value = None if entry is None or entry.age_ns > limit_ns else entry.value
         if value is None:
             return default
         return value if self._decode is None else self._decode(value)  # type: ignore[return-value] # None: ReplyT is bytes
@@ -130,12 +131,7 @@ class StringCommands(Commands[ReplyT]):
         expires_unix_ns = expiry_of_set(ex, px, exat, pxat, persist=persist)
         if expires_unix_ns == 0 and not persist:
             return self._reply_or_none(session.get(self._database, key))
-        while True:  # until the C library has the operation: a compare-and-set that fails only if another write succeeded
-            found = session.entry(self._database, key, with_writer=False)
-            if found is None:
-                return None
-            if session.set(self._database, key, found.value, _core.SET_VERSION, expires_unix_ns, found.version) is not None:
-                return self._reply(found.value)
+        return self._reply_or_none(session.get_expire(self._database, key, expires_unix_ns))
 
     def strlen(self, name: Encodable) -> int:
         """Length of a value in bytes; 0 for a miss. RESP: STRLEN."""

@@ -59,7 +59,7 @@ class Reads(Calls):
         call = self._prepare(database, key)
         try:
             buffer = ffi.from_buffer(out, require_writable=True)
-        except (TypeError, BufferError) as error:
+        except (TypeError, ValueError, BufferError) as error:
             hint = "Use something writable and contiguous: a bytearray, a memoryview, an mmap, an array of numbers."
             raise refused_type(f"no buffer to write into: {type(out).__name__}: {error}", hint) from None
         status = lib.fc_get(self._pointer, call.key, buffer, len(buffer), call.count)

@@ -92,6 +92,19 @@ class Writes(Calls):
         self._idle.append(call)
         return value if status == OK else None
 
+    def get_expire(self, database: int, key: bytes, expires_unix_ns: int) -> bytes | None:
+        """fc_get_expire: the value, None for a miss; its expiry is expires_unix_ns then, or none for 0."""
+        call = self._prepare(database, key)
+        status, value = self._fill(
+            call,
+            lambda buffer, room: (
+                lib.fc_get_expire(self._pointer, call.key, buffer, room, call.count, expires_unix_ns, 0),
+                call.count[0],
+            ),
+        )
+        self._idle.append(call)
+        return value if status == OK else None
+
     def delete(self, database: int, key: bytes) -> bool:
         """fc_delete."""
         call = self._prepare(database, key)
