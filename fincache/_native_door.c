@@ -65,7 +65,8 @@ static PyObject *door_get(native_door *self, PyObject *const *args, Py_ssize_t c
 static int export_writable(PyObject *object, Py_buffer *view)
 {
     if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE) == 0) return 1;
-    if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_BufferError)) return -1;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_BufferError))
+        return -1;
     PyErr_Clear();
     return 0;
 }
