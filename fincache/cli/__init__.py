@@ -33,7 +33,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Segments": {"create": "cmd_segments", "ls": "cmd_segments", "stat": "cmd_stat", "rm": "cmd_segments"},
     "Values": {"get": "cmd_values", "set": "cmd_values", "del": "cmd_values", "ttl": "cmd_values", "watch": "cmd_watch"},
     "Key space": {"keys": "cmd_keyspace", "scan": "cmd_keyspace"},
-    "Care": {"top": "cmd_top"},
+    "Care": {"top": "cmd_top", "doctor": "cmd_doctor"},
     "Shell": {"completion": "cmd_completion"},
     "Daemon": {"config": "cmd_config"},
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import grp
-import pwd
 import stat
 import time
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from fincache import _core
 from fincache._reports import Policy
 from fincache.cli.exits import ExitCode, exit_code_of, message_of
 from fincache.cli.output import Json, duration_text, json_option, print_json, size_text, table
-from fincache.cli.processes import SHM, command_of, read_mappings, who
+from fincache.cli.processes import SHM, command_of, read_mappings, user_name, who
 from fincache.cli.target import complete_segment, target_of
 from fincache.segment import parse_size
 
@@ -155,12 +154,20 @@ class Listed:
     """A segment, or what bears the name of one."""
 
     name: str
+    uid: int
     owner: str
     group: str
     mode: int
     info: fincache.SegmentInfo | None
     stats: fincache.Stats | None
-    problem: str  # "" when it is usable
+    error: fincache.FinCacheError | None  # why it is not usable
+
+    @property
+    def problem(self) -> str:
+        """The same in words; "" when it is usable."""
+        if self.error is None:
+            return ""
+        return f"{self.error.message}: {self.error.detail}" if self.error.detail else self.error.message
 
     def to_json(self) -> dict[str, Json]:
         """One element of ls --json."""
@@ -201,22 +208,16 @@ def look_at(name: str) -> Listed | None:
         return None
     info: fincache.SegmentInfo | None = None
     stats: fincache.Stats | None = None
-    problem = ""
+    problem: fincache.FinCacheError | None = None
     try:
         with fincache.attach(name, readonly=True) as cache:
             info, stats = cache.info(), cache.stats()
     except fincache.SegmentMissing:
         return None
     except fincache.FinCacheError as error:
-        problem = f"{error.message}: {error.detail}" if error.detail else error.message
-    return Listed(name, _user_name(seen.st_uid), _group_name(seen.st_gid), stat.S_IMODE(seen.st_mode), info, stats, problem)
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        problem = error
+    mode = stat.S_IMODE(seen.st_mode)
+    return Listed(name, seen.st_uid, user_name(seen.st_uid), _group_name(seen.st_gid), mode, info, stats, problem)
 
 
 def _group_name(gid: int) -> str:

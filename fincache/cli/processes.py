@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 SHM = Path("/dev/shm")
+LOCK_PREFIX = "fincache-lock."  # then the segment's name, a dot and its id (csrc/memory/liveness.c)
 PROC = Path("/proc")
 COMMAND_CHARACTERS_MAX = 200
 WHO_CHARACTERS_MAX = 60
@@ -31,6 +33,7 @@ class Mapping:
     path: str  # as the kernel shows it; " (deleted)" at its end when the name is gone
     is_writable: bool
     address: int
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def read_mappings() -> Mappings:
 
 def _mapping(pid: int, line: str) -> Mapping:
     addresses, permissions, _offset, _device, inode, *path = line.split(None, 5)
-    return Mapping(pid, int(inode), path[0] if path else "", "w" in permissions, int(addresses.split("-")[0], 16))
+    first, end = (int(address, 16) for address in addresses.split("-"))
+    return Mapping(pid, int(inode), path[0] if path else "", "w" in permissions, first, end - first)
 
 
 def command_of(pid: int) -> str:
@@ -90,6 +94,14 @@ def state_of(pid: int, tid: int) -> str:
     except OSError:
         return ""
     return stat.rpartition(")")[2].split()[0]
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, or the number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def who(pids: list[int]) -> str:
