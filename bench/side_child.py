@@ -108,7 +108,16 @@ SHAPES = {
         """,
 }
 
-VARIABLES = {"set": "key, value", "write_row": "key, row", "write": "table", "read": "_", "read_loop": "_", "mget": "_"}
+VARIABLES = {
+    "set": "key, value",
+    "write_row": "key, row",
+    "write_row_paced": "key, row",
+    "write": "table",
+    "read": "_",
+    "read_each": "_",
+    "read_loop": "_",
+    "mget": "_",
+}
 WRITES = {"set", "incr", "delete", "write", "write_row"}
 
 
@@ -167,7 +176,8 @@ class Child:
     def describe(self) -> dict[str, Any]:
         """Who this is, and what it can do."""
         statements = {**self._side.statements}
-        return {"settings": self._side.settings(), "operations": list(statements), "statements": statements}
+        has_server = self._side.server_pid is not None
+        return {"settings": self._side.settings(), "statements": statements, "has_server": has_server}
 
     def prepare(self, keys: int, value_bytes: int, counters: int = 0, is_str: bool = False) -> dict[str, Any]:
         """Fills the store with keys, or, when attached, only learns of them."""
@@ -286,9 +296,11 @@ class Child:
         self._wait_until(start_ns)
         gc.disable()
         chunks = self._chunks(operation)
+        cpu_before, begin = time.process_time_ns(), time.perf_counter_ns()
         loop(chunks, stop_ns, time.perf_counter_ns, kept.append, check, **self._for_loop(operation, names))
+        spent = {"cpu_ns": time.process_time_ns() - cpu_before, "wall_ns": time.perf_counter_ns() - begin}
         gc.enable()
-        return {"p50": quantile(sorted(kept[before:]), 0.5), "count": len(kept) - before}
+        return {"p50": quantile(sorted(kept[before:]), 0.5), "count": len(kept) - before, **spent}
 
     def distribution(self, operation: str) -> dict[str, Any]:
         """Quantiles of an operation's samples since the last time, in ns, and what the checks of its reads found."""
@@ -398,11 +410,11 @@ class Child:
         return {name: value for name, value in names.items() if name not in taken}
 
     def _all_rows(self, operation: str) -> Sequence[Any]:
-        if operation in {"read", "read_loop", "mget"}:
+        if VARIABLES.get(operation) == "_":
             return range(CHUNK)
         if operation == "write":
             return self._tables
-        if operation == "write_row":
+        if operation in {"write_row", "write_row_paced"}:
             return self._row_writes
         if operation == "incr":
             return self._counters

@@ -41,6 +41,7 @@ class SideProcess:
         directory: of its store; another process attaches by it.
         settings: what the side says of itself.
         operations: what it can do.
+        has_server: whether its store is another process.
     """
 
     def __init__(self, name: str, directory: Path, *, creates: bool, cpu: int | None, keys: int | None) -> None:
@@ -57,14 +58,14 @@ class SideProcess:
         self._pending = 1
         self.settings = ""
         self.operations: list[str] = []
-        self.statements: dict[str, str] = {}
+        self.has_server = False
 
     def await_start(self) -> None:
         """Waits until the side is ready. Raises UnavailableError."""
         answer = self.receive()
         self.settings = str(answer["settings"])
-        self.operations = list(answer["operations"])
-        self.statements = dict(answer["statements"])
+        self.operations = list(answer["statements"])
+        self.has_server = bool(answer["has_server"])
 
     def send(self, do: str, **arguments: object) -> None:
         """Asks, without waiting for the answer."""

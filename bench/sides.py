@@ -10,8 +10,8 @@ version of FinCache has not got) is reported as skipped.
 
     get, miss, exists    of a key that is there; of one that is not; without its value
     set, incr, delete    a value of the same size; a counter; a key that is there (refilled outside of the clock)
-    read, write          500 rows into one numpy array, and from it (bench_array_reads.py)
-    read_row, write_row  one row of them
+    read, write          500 rows into one numpy array, and from it (bench_array_reads.py); read_each: not of one instant
+    read_row, write_row  one row of them; read_row_into: into an array of one; read_field: one of its fields
 
 Roles: the side that creates makes the store, in memory (its files are in /dev/shm), and ends it; the one that attaches opens the
 same store from another process.
@@ -148,8 +148,17 @@ class FinCache(Side):
         "delete": "cache.delete(key)",
         "read": "read(keyset, out=out)",
         "write": "write(keyset, table)",
+        "read_each": "read(keyset, out=out, cut=False)",
         "read_row": "quotes.get(key)",
+        "read_row_into": "quotes.get_into(key, one)",
+        "read_field": "quotes.get(key, 'bid')",
         "write_row": "quotes.set(key, row)",
+        "write_row_paced": """
+            now = clock()
+            quotes.set(key, row)
+            while clock() < now + 1000:
+                pass
+            """,
         "mget": "cache.mget(keys)",
         "read_loop": "result = frombuffer(b''.join([get(key) for key in keys]), dtype)",
     }
@@ -195,12 +204,13 @@ class FinCache(Side):
                 quotes.set(key, row)
         self._names = {**row_names(keys), "quotes": quotes, "get": self._cache.get}
         if hasattr(self._cache, "keyset") and hasattr(quotes, "read"):
-            out = np.zeros(len(keys), ROW_FIELDS)
+            out = np.zeros(len(keys), quotes.dtype)
             keyset = self._cache.keyset(list(keys))
             self._names |= {"keyset": keyset, "read": quotes.read, "write": quotes.write, "out": out, "result": out}
+        self._names["one"] = np.zeros(1, quotes.dtype)
 
     def row(self, row: Any) -> Any:
-        return row
+        return row.item()
 
     def files(self) -> list[Path]:
         return [path for path in Path("/dev/shm").iterdir() if path.name.startswith(f"fincache.{self._segment}")]

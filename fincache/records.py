@@ -161,7 +161,7 @@ class RecordCommands(Generic[RecordT]):
             What `get` raises; SchemaMismatch, InvalidArgument and InvalidType also for `out`.
         """
         session = self._cache._session()
-        self._check_array(out, "out", f"numpy.zeros(1, {self.dtype})")
+        self._check_array(out, "out", "numpy.zeros(1, records.dtype)")
         if out.size != 1:
             raise refusal("INVALID_ARGUMENT", f"out has {out.size} elements", "Use one, such as array[3:4].")
         raw = out.reshape(1).view(np.uint8)
