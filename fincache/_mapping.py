@@ -28,6 +28,7 @@ from fincache._commands import ReplyT
 from fincache._core import no_such_key, refusal, refused_type
 from fincache._keyspace import SCAN_ITER_COUNT, KeyspaceCommands
 from fincache._manykeys import ManyKeyCommands, NameT
+from fincache._strings import StringCommands
 from fincache._versions import ATTEMPTS, VersionCommands
 
 DefaultT = TypeVar("DefaultT")
@@ -35,30 +36,26 @@ _NONE_GIVEN = object()
 _MISS_HINT = "get(key, default) and pop(key, default) do without the exception."
 
 
-class MappingCommands(KeyspaceCommands[ReplyT], ManyKeyCommands[ReplyT], VersionCommands[ReplyT]):
+class MappingCommands(StringCommands[ReplyT], KeyspaceCommands[ReplyT], ManyKeyCommands[ReplyT], VersionCommands[ReplyT]):
     """The protocol of dict. Not to be made alone: class Cache is."""
 
+    # By the methods of the same meaning, not by the session: those are what the accelerator stands in front of.
+
     def __getitem__(self, name: Encodable) -> ReplyT:
-        session = self._session()
-        key = self._encode(name)
-        value = session.get(self._database, key)
+        value = self.get(name)
         if value is None:
-            raise no_such_key(key, _MISS_HINT)
-        return self._reply(value)
+            raise no_such_key(self._encode(name), _MISS_HINT)
+        return value
 
     def __setitem__(self, name: Encodable, value: Encodable) -> None:
-        session = self._session()
-        session.set(self._database, self._encode(name), self._encode(value))
+        self.set(name, value)
 
     def __delitem__(self, name: Encodable) -> None:
-        session = self._session()
-        key = self._encode(name)
-        if not session.delete(self._database, key):
-            raise no_such_key(key, _MISS_HINT)
+        if self.delete(name) == 0:
+            raise no_such_key(self._encode(name), _MISS_HINT)
 
     def __contains__(self, name: Encodable) -> bool:
-        session = self._session()
-        return session.exists(self._database, self._encode(name))
+        return self.exists(name) == 1
 
     def __len__(self) -> int:
         return self.dbsize()

@@ -43,7 +43,6 @@ from fincache._expiry import ExpiryCommands
 from fincache._mapping import MappingCommands
 from fincache._numbers import NumberCommands
 from fincache._reports import Policy, SegmentInfo, SessionInfo, Stats
-from fincache._strings import StringCommands
 from fincache.keyset import KeySet
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def _closed_session() -> NoReturn:
     raise _core.closed()
 
 
-class AllCommands(StringCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[ReplyT], MappingCommands[ReplyT]):
+class AllCommands(MappingCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[ReplyT]):
     """The families together: what the accelerator stands in front of, and falls back on."""
 
 
