@@ -42,6 +42,11 @@ class Entry(Generic[ValueT]):
     writer_slot: int = -1
 
     @property
+    def age(self) -> float:
+        """Seconds since it was written, at the moment of reading."""
+        return self.age_ns / 1e9
+
+    @property
     def ttl(self) -> float | None:
         """Seconds to live at the moment of reading; None without expiry."""
         return None if self.ttl_ns is None else self.ttl_ns / 1e9
