@@ -34,9 +34,11 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Values": {"get": "cmd_values", "set": "cmd_values", "del": "cmd_values", "ttl": "cmd_values", "watch": "cmd_watch"},
     "Key space": {"keys": "cmd_keyspace", "scan": "cmd_keyspace"},
     "Care": {"top": "cmd_top", "doctor": "cmd_doctor"},
+    "Trying it": {"replay": "cmd_replay", "bench": "cmd_bench"},
     "Shell": {"completion": "cmd_completion"},
     "Daemon": {"config": "cmd_config"},
 }
+COMPLETION_VARIABLE = "_FINCACHE_COMPLETE"  # set when a shell asks for completions
 _MODULES = {name: module for section in COMMANDS.values() for name, module in section.items()}
 
 
@@ -120,6 +122,8 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP, and that stays
             signal.signal(number, _end)
+    if COMPLETION_VARIABLE in os.environ:
+        importlib.import_module("fincache.cli.cmd_completion").answer_shell()
     try:
         command_line.main(prog_name="fincache")
     except _Ended as ended:

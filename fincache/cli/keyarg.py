@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from itertools import islice
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from fincache.cli.target import target_of
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 COMPLETIONS_MAX = 200  # keys that the shell's completion offers
 COMPLETION_SCAN_MAX = 100_000  # keys that it looks at for them: some 50 ms
+PLAIN = re.compile(r"[\w.:/@%+=,^-]+")
 
 
 def escaped_option(function: FunctionT) -> FunctionT:
@@ -50,8 +52,8 @@ def complete_key(context: click.Context, _parameter: click.Parameter, incomplete
 
 
 def _is_plain(key: bytes) -> bool:
-    """Whether a shell line can hold it."""
+    """Whether a shell takes it as it is, without quotes."""
     try:
-        return key.decode().isprintable()
+        return PLAIN.fullmatch(key.decode()) is not None
     except UnicodeDecodeError:
         return False

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from types import FrameType
+from typing import Protocol
 
 import fincache
 
@@ -38,6 +39,12 @@ class Job:
     def from_text(cls, text: str) -> Job:
         """What `to_text` gave."""
         return cls(**json.loads(text))
+
+
+class Stoppable(Protocol):
+    """Whether to stop, for whoever waits."""
+
+    is_set: bool
 
 
 class StopFlag:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import fincache
-from fincache.demo.child import Job, StopFlag, run_child
+from fincache.demo.child import Job, StopFlag, Stoppable, run_child
 from fincache.demo.top_record import (
     RECORD_DTYPE,
     Half,
@@ -87,7 +87,7 @@ class Pace:
         self._first_recv_ns = 0
         self._start = time.monotonic()
 
-    def wait(self, recv_ns: int, stop: StopFlag) -> None:
+    def wait(self, recv_ns: int, stop: Stoppable) -> None:
         """Returns when the message is due, or at once when the process has to stop."""
         if not self._speed:
             return
