@@ -54,17 +54,11 @@ def normalise(dtype: DTypeLike) -> np.dtype[np.generic]:
 
 def _check(dtype: np.dtype[Any], what: str, depth: int) -> None:
     """Raises InvalidArgument unless the dtype can be stored; `what` names it."""
-    if dtype.hasobject or dtype.kind not in KINDS:
-        kind = "holds Python objects" if dtype.hasobject else "is of a kind that cannot be stored"
-        raise refusal("INVALID_ARGUMENT", f"{what} {kind}", "Use numbers and fixed-size strings, such as S16.")
-    if dtype.itemsize == 0:
-        raise refusal("INVALID_ARGUMENT", f"{what} has no size", "Give it fields, or a string a length, such as S16.")
     if dtype.names is None:
-        if dtype.kind in "fc" and dtype.base.itemsize > {"f": 8, "c": 16}[dtype.kind]:
-            raise refusal("INVALID_ARGUMENT", f"{what} is a long double, which differs between processors", 'Use "f8".')
-        if dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic":
-            raise refusal("INVALID_ARGUMENT", f"{what} is a time without a unit", 'Name the unit: "M8[ns]".')
+        _check_scalar(dtype, what)
         return
+    if not dtype.names:
+        raise refusal("INVALID_ARGUMENT", f"{what} has no fields", 'Give it some: [("bid", "f8")].')
     if depth == DEPTH_MAX:
         raise refusal("INVALID_ARGUMENT", f"{what} is {DEPTH_MAX} structs deep", "Use flatter structs.")
     end = 0
@@ -83,6 +77,18 @@ def _check(dtype: np.dtype[Any], what: str, depth: int) -> None:
         _check(field if field.subdtype is None else base_of(field)[0], f"{name!r} of {what}", depth + 1)
         if field.itemsize == 0:
             raise refusal("INVALID_ARGUMENT", f"{name!r} of {what} has no size", "Use shapes without a 0.")
+
+
+def _check_scalar(dtype: np.dtype[Any], what: str) -> None:
+    if dtype.hasobject or dtype.kind not in KINDS:
+        kind = "holds Python objects" if dtype.hasobject else "is of a kind that cannot be stored"
+        raise refusal("INVALID_ARGUMENT", f"{what} {kind}", "Use numbers and fixed-size strings, such as S16.")
+    if dtype.itemsize == 0:
+        raise refusal("INVALID_ARGUMENT", f"{what} has no size", "Give a string a length, such as S16.")
+    if dtype.kind in "fc" and dtype.itemsize > {"f": 8, "c": 16}[dtype.kind]:
+        raise refusal("INVALID_ARGUMENT", f"{what} is a long double, which differs between processors", 'Use "f8".')
+    if dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic":
+        raise refusal("INVALID_ARGUMENT", f"{what} is a time without a unit", 'Name the unit: "M8[ns]".')
 
 
 def fields_of(dtype: np.dtype[Any]) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -2,58 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from conftest import Child
+from record_dtypes import QUOTE
 
 import fincache
-from fincache.dtypes import normalise, schema_text
 
-QUOTE = [("bid", "f8"), ("ask", "f8"), ("sizes", "i4", (2,)), ("venue", "S4")]
 ROW = (1.5, 2.5, (10, 20), b"XNAS")
-
-SCHEMAS = [
-    ("f8", '"<f8"'),
-    (">i4", '"<i4"'),
-    ("u1", '"|u1"'),
-    ("S16", '"|S16"'),
-    ("datetime64[ns]", '"<M8[ns]"'),
-    (QUOTE, '[["bid","<f8"],["ask","<f8"],["sizes","<i4",[2]],["venue","|S4"]]'),
-    ([("a", ">f4"), ("b", [("c", ">u2"), ("d", "?")])], '[["a","<f4"],["b",[["c","<u2"],["d","|b1"]]]]'),
-    (np.dtype([("a", "u1"), ("b", "f8")], align=True), '[["a","|u1"],["","|V7"],["b","<f8"]]'),
-]
-
-REFUSED = [
-    ("O", "Python objects"),
-    ([("a", "f8"), ("b", "O")], "Python objects"),
-    ("S0", "no size"),
-    ("V0", "no size"),
-    ([], "no size"),
-    (None, "None"),
-    (("f8", (3,)), "array"),
-    ("nonsense", "not a dtype"),
-    ({"names": ["a", "b"], "formats": ["f8", "f8"], "offsets": [0, 4]}, "overlap"),
-    ([(("title", "a"), "f8")], "titles"),
-    ([(f"field{index:05}", "f8") for index in range(500)], "bytes"),
-]
-
-
-@pytest.mark.parametrize(("dtype", "text"), SCHEMAS)
-def test_the_schema_is_the_little_endian_description_as_json(dtype: object, text: str) -> None:
-    """The encoding that other languages read, byte for byte."""
-    assert schema_text(normalise(dtype)) == text  # type: ignore[arg-type]
-    assert json.loads(text) is not None
-
-
-@pytest.mark.parametrize(("dtype", "reason"), REFUSED)
-def test_a_dtype_that_cannot_be_stored_is_refused(cache: fincache.Cache, dtype: object, reason: str) -> None:
-    """With the reason and what to use instead, before anything is written."""
-    with pytest.raises(fincache.InvalidArgument, match=reason) as caught:
-        cache.records(dtype)  # type: ignore[call-overload]
-    assert caught.value.hint
-    assert cache.dbsize() == 0
 
 
 @pytest.mark.parametrize(
