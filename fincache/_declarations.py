@@ -20,6 +20,7 @@ gives back has the type that it was declared with: float, int, bool, bytes, str 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import operator
 import typing
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def declared(kind: object) -> tuple[np.dtype[Any], Node] | None:
     Raises:
         InvalidArgument: a class with fields that cannot be stored.
     """
-    if kind in (float, int, bool):
+    if kind is float or kind is int or kind is bool:  # by identity: numpy.dtype(float) equals float
         node: Node = node_of(normalise(PYTHON_TYPES[kind]))
     elif _is_record_class(kind):
         node = _class_node(cast("type", kind), ())
@@ -82,19 +83,23 @@ def _class_node(cls: type, outer: tuple[type, ...]) -> Struct:
 
 
 def _dataclass_fields(cls: Any) -> tuple[tuple[str, ...], Callable[..., object]]:
+    """The names of the fields, and what makes an instance of their values."""
     fields = dataclasses.fields(cls)
     names = tuple(field.name for field in fields)
-    if not all(field.init for field in fields):
-        left_out = ", ".join(field.name for field in fields if not field.init)
-        raise refusal("INVALID_ARGUMENT", f"__init__ of {cls.__name__} does not take {left_out}", "Drop init=False.")
-    if any(field.kw_only for field in fields):
+    by_keyword = any(field.kw_only for field in fields)
+    try:
+        inspect.signature(cls).bind(*(() if by_keyword else names), **(dict.fromkeys(names) if by_keyword else {}))
+    except TypeError as error:
+        hint = "Drop InitVar, field(init=False) and an __init__ of its own."
+        raise refusal("INVALID_ARGUMENT", f"__init__ of {cls.__name__} does not take its fields: {error}", hint) from None
+    if by_keyword:
         return names, lambda *values: cls(**dict(zip(names, values, strict=True)))
     return names, cls
 
 
 def _attributes(names: tuple[str, ...]) -> Callable[[Any], tuple[object, ...]]:
-    if len(names) == 1:
-        return lambda instance: (getattr(instance, names[0]),)
+    if len(names) < 2:
+        return lambda instance: tuple(getattr(instance, name) for name in names)
     return operator.attrgetter(*names)
 
 
@@ -121,8 +126,8 @@ def _scalar_node(kind: Any, extras: tuple[Any, ...], path: str) -> Node:
         if not extras:
             name = kind.__name__
             raise refusal("INVALID_ARGUMENT", f"{path} is {name} without a length", f"Use Annotated[{name}, 16].")
-    is_numpy = isinstance(kind, type) and issubclass(kind, np.generic)
-    if len(extras) > 1 or not (is_numpy or kind in KINDS_OF):
+    is_numpy = _is_numpy(kind)
+    if len(extras) > 1 or not (is_numpy or kind in KINDS_OF) or any(isinstance(extra, int) for extra in extras):
         raise _unknown(kind, extras, path)
     try:
         dtype = normalise(extras[0] if extras else kind if is_numpy else PYTHON_TYPES[kind])
@@ -132,6 +137,8 @@ def _scalar_node(kind: Any, extras: tuple[Any, ...], path: str) -> Node:
         raise _unknown(kind, extras, path)
     if is_numpy and dtype.kind in "biuf":
         return node_of(dtype, dtype.type)
+    if kind is complex:
+        return node_of(dtype, lambda data: complex(np.frombuffer(data, dtype)[0]))
     return node_of(dtype, {"S": _text if kind is str else _bytes, "U": _wide_text}.get(dtype.kind))
 
 
@@ -147,7 +154,7 @@ def _tuple_node(kinds: tuple[Any, ...], extras: tuple[Any, ...], path: str, oute
         raise refusal("INVALID_ARGUMENT", f"{path} is a tuple of arrays", "Use Annotated[NDArray[np.float64], (2, 3)].")
     if isinstance(element, Struct) or element.dtype.kind in "SUV":
         return Array((count,), element)
-    dtype, is_numpy = element.dtype, element.decode is not None  # a numpy type was declared
+    dtype, is_numpy = element.dtype, _is_numpy(typing.get_args(kinds[0])[0] if typing.get_args(kinds[0]) else kinds[0])
 
     def decode(data: bytes) -> tuple[object, ...]:
         values = np.frombuffer(data, dtype)
@@ -158,13 +165,17 @@ def _tuple_node(kinds: tuple[Any, ...], extras: tuple[Any, ...], path: str, oute
 
 def _array_node(annotation: Any, extras: tuple[Any, ...], path: str) -> Node:
     kinds = typing.get_args(typing.get_args(annotation)[-1])
-    if len(kinds) != 1 or len(extras) != 1 or not (isinstance(kinds[0], type) and issubclass(kinds[0], np.generic)):
+    if len(kinds) != 1 or len(extras) != 1 or not _is_numpy(kinds[0]):
         raise _unknown(annotation, extras, path)
     shape = extras[0] if isinstance(extras[0], tuple) else (extras[0],)
     element = _scalar_node(kinds[0], (), path)
     if not shape or not all(_is_count(count) for count in shape) or not isinstance(element, Leaf):
         raise _unknown(annotation, extras, path)
     return node_of(np.dtype((element.dtype, shape)))
+
+
+def _is_numpy(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, np.generic)
 
 
 def _is_count(extra: object) -> bool:

@@ -236,8 +236,11 @@ int native_take_keyset(const native_door *door, PyObject *keyset, native_keys **
     if ((PyObject *)Py_TYPE(keyset) != state->keyset_type) return 0;
     PyObject *found = PyObject_GetAttrString(keyset, "_keys");
     if (found == NULL) return -1;
-    *keys = (native_keys *)found;
-    if (PyObject_TypeCheck(found, state->keys_type) && (*keys)->handle == (PyObject *)door->handle && (*keys)->database == door->database) return 1;
+    native_keys *candidate = (native_keys *)found;
+    if (PyObject_TypeCheck(found, state->keys_type) && candidate->handle == (PyObject *)door->handle && candidate->database == door->database) {
+        *keys = candidate;
+        return 1;
+    }
     Py_DECREF(found);
     return 0;
 }

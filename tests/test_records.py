@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+import re
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from conftest import Child
@@ -234,3 +240,274 @@ def test_fields_are_read_together(cache: fincache.Cache) -> None:
         assert row is not None
         assert row["a"] == row["b"]
     child.join()
+
+
+def test_fields_come_without_the_rest(cache: fincache.Cache) -> None:
+    """One field is its value, several a tuple, all of one record; a miss is None."""
+    quotes = cache.records(QUOTE)
+    quotes.set("a", ROW)
+    assert quotes.get("a", "bid") == 1.5
+    assert type(quotes.get("a", "bid")) is np.float64
+    assert quotes.get("a", "venue", "ask") == (b"XNAS", 2.5)
+    sizes = quotes.get("a", "sizes")
+    assert sizes.tolist() == [10, 20]
+    sizes[0] = 99
+    assert quotes.get("a", "sizes").tolist() == [10, 20]
+    assert quotes.get("miss", "bid") is None
+    assert quotes.get("miss", "bid", "ask") is None
+
+
+@pytest.mark.parametrize("key", ["a", "miss"])
+def test_a_field_that_is_none_is_refused(cache: fincache.Cache, key: str) -> None:
+    """With the fields that there are, whether or not the key exists."""
+    quotes, prices = cache.records(QUOTE), cache.records("f8")
+    quotes.set("a", ROW)
+    with pytest.raises(fincache.InvalidArgument, match=r"no field 'bud'\. The fields are bid, ask, sizes, venue"):
+        quotes.get(key, "bud")
+    with pytest.raises(fincache.InvalidArgument, match="no field 'bud'"):
+        quotes.get(key, "bid", "bud")
+    with pytest.raises(fincache.InvalidType, match="field is int"):
+        quotes.get(key, 0)  # type: ignore[call-overload]
+    cache.delete("a")
+    prices.set("a", 1)
+    with pytest.raises(fincache.InvalidArgument, match="have no fields"):
+        prices.get(key, "bid")
+
+
+def test_a_record_that_is_too_old_is_a_miss(cache: fincache.Cache) -> None:
+    """max_age: of the record, of its fields, and of a row in an array, which is zeros then."""
+    quotes = cache.records(QUOTE)
+    quotes.set("a", ROW)
+    out = np.ones(1, quotes.dtype)
+    for young in (3600, 0.5 * 3600, timedelta(hours=1)):
+        assert quotes.get("a", max_age=young) is not None
+        assert quotes.get("a", "bid", max_age=young) == 1.5
+        assert quotes.get_into("a", out, max_age=young) is True
+    entry = quotes.entry("a")
+    assert entry is not None
+    while time.time_ns() <= entry.written_unix_ns:  # the engine reads another clock
+        pass
+    assert quotes.get("a", max_age=0) is None
+    assert quotes.get("a", "bid", max_age=0) is None
+    assert quotes.get_into("a", out, max_age=0) is False
+    assert out.tobytes() == bytes(out.nbytes)
+    for wrong in (-1, timedelta(seconds=-1), float("nan")):
+        with pytest.raises(fincache.InvalidArgument, match="max_age"):
+            quotes.get("a", max_age=wrong)
+    with pytest.raises(fincache.InvalidType, match="max_age"):
+        quotes.get("a", max_age="1")  # type: ignore[call-overload]
+
+
+def test_get_into_leaves_zeros_for_a_miss(cache: fincache.Cache) -> None:
+    """Not the record of another key."""
+    quotes = cache.records(QUOTE)
+    quotes.set("a", ROW)
+    out = np.zeros(1, quotes.dtype)
+    assert quotes.get_into("a", out)
+    assert quotes.get_into("miss", out) is False
+    assert out.tobytes() == bytes(out.nbytes)
+
+
+def test_a_mismatch_shows_both_schemas(cache: fincache.Cache) -> None:
+    """What the key holds, and what was asked for: when reading, writing, and of one key among many."""
+    quotes, prices = cache.records(QUOTE), cache.records("f8")
+    prices.set("k", 1.5)
+    cache.set("bytes", b"12345678")
+    entry = prices.entry("k")
+    assert entry is not None
+    asked = re.escape(f"these records are {quotes.schema_text}")
+    attempts: list[Callable[[], object]] = [
+        lambda: quotes.get("k"),
+        lambda: quotes.get("k", "bid"),
+        lambda: quotes.entry("k"),
+        lambda: quotes.get_into("k", np.zeros(1, quotes.dtype)),
+        lambda: quotes.set("k", ROW),
+        lambda: quotes.cas("k", ROW, entry.version),
+        lambda: quotes.update("k", lambda row: row),
+        lambda: quotes.read(["a", "k"], np.zeros(2, quotes.dtype)),
+        lambda: quotes.read(["a", "k"], np.zeros(2, quotes.dtype), cut=False),
+        lambda: quotes.write(["a", "bytes", "k"], np.zeros(3, quotes.dtype)),
+    ]
+    for attempt in attempts:
+        with pytest.raises(fincache.SchemaMismatch, match=f"b'k' holds \"<f8\".*{asked}") as caught:
+            attempt()
+        assert caught.value.hint
+    assert prices.get("k") == 1.5
+    assert cache.exists("a") == 0
+    assert cache.get("bytes") == b"12345678"
+    with pytest.raises(fincache.SchemaMismatch, match=f"b'bytes' holds plain bytes.*{asked}"):
+        quotes.get("bytes")
+
+
+def test_cas_stores_only_over_the_version_that_was_read(cache: fincache.Cache) -> None:
+    """As Cache.cas: the new version, or None; 0 for a key that must be missing."""
+    quotes = cache.records(QUOTE)
+    first = quotes.cas("a", ROW, 0)
+    assert first
+    assert quotes.cas("a", ROW, 0) is None
+    entry = quotes.entry("a")
+    assert entry is not None
+    second = quotes.cas("a", (9, 9, (0, 0), b""), entry.version, ex=1000)
+    assert second
+    assert quotes.cas("a", ROW, entry.version) is None
+    assert quotes.get("a", "bid") == 9
+    assert quotes.cas("a", ROW, second, keepttl=True)
+    assert cache.ttl("a") > 0
+    with pytest.raises(fincache.InvalidArgument):
+        quotes.cas("a", (1,), 0)
+    with pytest.raises(fincache.InvalidType):
+        quotes.cas("a", ROW, "1")  # type: ignore[arg-type]
+
+
+def test_update_loses_no_write(cache: fincache.Cache) -> None:
+    """Of two processes that count, and it keeps the expiry unless it is given one."""
+    counts = cache.records(int)
+    counts.set("n", 0, ex=1000)
+
+    def count() -> None:
+        for _ in range(300):
+            counts.update("n", lambda n: (n or 0) + 1)
+
+    child = Child(count)
+    count()
+    child.join()
+    assert counts.get("n") == 600
+    assert cache.ttl("n") > 0
+    assert counts.update("new", lambda n: None) is None
+    assert counts.update("new", lambda n: 5 if n is None else n) == 5
+    assert counts.update("new", lambda n: None) == 5
+    assert cache.ttl("new") == -1
+    counts.update("new", lambda n: n, px=500_000)
+    assert cache.ttl("new") > 0
+
+
+def test_update_gets_a_row_of_its_own(cache: fincache.Cache) -> None:
+    """The function may change it and return it, or change it and think better of it."""
+    quotes = cache.records(QUOTE)
+    quotes.set("a", ROW)
+
+    def raise_bid(row: np.void | None) -> np.void | None:
+        assert row is not None
+        row["bid"] += 1
+        return row
+
+    raised = quotes.update("a", raise_bid)
+    assert raised is not None
+    assert raised["bid"] == 2.5
+    kept = quotes.update("a", lambda row: raise_bid(row) and None)
+    assert kept is not None
+    assert kept["bid"] == 2.5
+    with pytest.raises(ZeroDivisionError):
+        quotes.update("a", lambda row: 1 / 0)  # type: ignore[arg-type, return-value]
+    with pytest.raises(fincache.InvalidArgument):
+        quotes.update("a", lambda row: (1,))
+
+
+def test_update_gives_up_after_its_attempts(cache: fincache.Cache) -> None:
+    """Contended, if others write faster than the function is."""
+    counts = cache.records(int)
+
+    def slow(n: int | None) -> int:
+        cache.records(int).set("n", (n or 0) + 1)
+        return -1
+
+    with pytest.raises(fincache.Contended, match="each of 3 attempts"):
+        counts.update("n", slow, attempts=3)
+    assert counts.get("n") == 3
+    with pytest.raises(fincache.InvalidArgument):
+        counts.update("n", slow, attempts=0)
+
+
+@pytest.mark.parametrize("max_bytes", [8, 4096, 70_000])
+def test_records_of_any_length(cache: fincache.Cache, max_bytes: int) -> None:
+    """From one number to several pages."""
+    blobs = cache.records([("head", "u8"), ("rest", f"V{max_bytes}")])
+    row = (7, bytes(range(256)) * (max_bytes // 256) + bytes(max_bytes % 256))
+    blobs.set("a", row)
+    got = blobs.get("a")
+    assert got is not None
+    assert (got["head"], got["rest"].tobytes()) == row
+    out = np.zeros(1, blobs.dtype)
+    assert blobs.read(["a"], out).all()
+    assert out["rest"][0].tobytes() == row[1]
+
+
+def test_a_reader_registers_nothing(cache: fincache.Cache) -> None:
+    """A get writes nothing, not even what its records look like: it must work when the segment is full."""
+    session = cache._session()
+    quotes = cache.records(QUOTE)
+    assert quotes.get("a") is None
+    assert session.schema_text(quotes._schema) is None
+    quotes.set("a", ROW)
+    assert session.schema_text(quotes._schema) == quotes.schema_text.encode()
+    cache.flushall()
+    assert session.schema_text(quotes._schema) == quotes.schema_text.encode()
+
+
+def test_records_end_with_their_cache(cache: fincache.Cache, name: str) -> None:
+    """Closed, by name, from every method; and a view's records end with the view."""
+    keys = cache.keyset(["a"])
+    quotes, view = cache.records(QUOTE), cache.db(1)
+    other = view.records(QUOTE)
+    other.set("a", ROW)
+    assert quotes.get("a") is None
+    view.close()
+    with pytest.raises(fincache.Closed):
+        other.get("a")
+    cache.close()
+    out = np.zeros(1, quotes.dtype)
+    attempts: list[Callable[[], object]] = [
+        lambda: quotes.get("a"),
+        lambda: quotes.get("a", "bid"),
+        lambda: quotes.get_into("a", out),
+        lambda: quotes.entry("a"),
+        lambda: quotes.set("a", ROW),
+        lambda: quotes.cas("a", ROW, 0),
+        lambda: quotes.update("a", lambda row: row),
+        lambda: quotes.read(keys, out),
+        lambda: quotes.read(["a"], out),
+        lambda: quotes.write(keys, out),
+    ]
+    for attempt in attempts:
+        with pytest.raises(fincache.Closed):
+            attempt()
+
+
+def test_records_work_in_a_child(cache: fincache.Cache) -> None:
+    """fork(): the child's first call opens a session of its own (P12); records cannot be pickled."""
+    quotes, keys = cache.records(QUOTE), cache.keyset(["a", "b"])
+    quotes.set("a", ROW)
+
+    def work() -> None:
+        out = np.zeros(2, quotes.dtype)
+        assert quotes.read(keys, out).tolist() == [True, False]
+        assert quotes.get("a", "bid") == 1.5
+        quotes.write(keys, out[[0, 0]])
+
+    child = Child(work)
+    child.join()
+    assert quotes.get("b", "bid") == 1.5
+    with pytest.raises(fincache.InvalidType, match="pickled"):
+        pickle.dumps(quotes)
+
+
+def test_keys_are_encoded_as_the_caches(cache: fincache.Cache) -> None:
+    """bytes, str, numbers; what is no key is refused."""
+    prices = cache.records(float)
+    for key, stored in ((b"a", b"a"), ("\u00e9", "\u00e9".encode()), (5, b"5"), (1.5, b"1.5"), (bytearray(b"x"), b"x")):
+        prices.set(key, 2.5)
+        assert cache.exists(stored)
+        assert prices.get(key) == 2.5
+    for wrong in (None, True, ["a"], object()):
+        for attempt in (lambda: prices.get(wrong), lambda: prices.set(wrong, 1), lambda: prices.entry(wrong)):  # type: ignore[arg-type]  # noqa: B023
+            with pytest.raises(fincache.InvalidType):
+                attempt()
+
+
+def test_options_that_exclude_each_other_are_refused(cache: fincache.Cache) -> None:
+    """As by Cache.set."""
+    prices = cache.records(float)
+    for options in ({"nx": True, "xx": True}, {"ex": 1, "px": 1}, {"ex": 0}, {"px": -1}, {"keepttl": True, "ex": 1}):
+        with pytest.raises(fincache.InvalidArgument):
+            prices.set("a", 1.5, **options)  # type: ignore[arg-type]
+    assert cache.dbsize() == 0
