@@ -1,8 +1,15 @@
 /* _native_door.c -- class Door: get, set, get_into, exists, delete and incr of one key, and the way back to Python. Rules: _native.h. */
 #include "_native.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000u
+#define NS_PER_MS 1000000u
+/* Longer ones go the Python way, which knows where the clock ends: 146 years. */
+#define DURATION_NS_MAX (1ull << 62)
 
 int native_explain(native_door *self, fc_status status)
 {
@@ -36,6 +43,56 @@ static PyObject *reply(const native_door *self, const char *value, uint64_t valu
     return PyUnicode_DecodeUTF8(value, (Py_ssize_t)value_bytes, NULL);
 }
 
+/* Nanoseconds of a plain int or float of units. 0: another type, negative, nan, too long. */
+static int nanoseconds_of(PyObject *object, uint64_t unit_ns, uint64_t *ns)
+{
+    if (PyFloat_CheckExact(object)) {
+        double exact = PyFloat_AS_DOUBLE(object) * (double)unit_ns;
+        if (!(exact >= 0 && exact < (double)DURATION_NS_MAX)) return 0;
+        *ns = (uint64_t)llrint(exact); /* half to even, as Python's round() */
+        return 1;
+    }
+    int overflow = 0;
+    long long units = PyLong_CheckExact(object) ? PyLong_AsLongLongAndOverflow(object, &overflow) : -1;
+    if (overflow != 0 || units < 0 || (unsigned long long)units >= DURATION_NS_MAX / unit_ns) return 0;
+    *ns = (uint64_t)units * unit_ns;
+    return 1;
+}
+
+static int is_only_keyword(PyObject *kwnames, const char *name)
+{
+    return PyTuple_GET_SIZE(kwnames) == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), name) == 0;
+}
+
+/* get with max_age: a value that is older is a miss. Its age is of the same instant, so one read tells both. */
+static PyObject *get_young(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    char value[VALUE_BYTES_FAST];
+    const char *data;
+    Py_ssize_t bytes;
+    uint64_t age_max_ns;
+    fc_session *session;
+    fc_key key;
+    fc_entry entry;
+    int entered = 0;
+    if ((count == 1 || count == 2) && is_only_keyword(kwnames, "max_age") && nanoseconds_of(args[count], NS_PER_S, &age_max_ns) &&
+        native_bytes_of(self, args[0], &data, &bytes) && (entered = native_enter(self, &session)) > 0) {
+        fc_status status = native_engine->key_init(self->cache, self->database, data, (uint64_t)bytes, &key);
+        if (status == FC_OK) status = native_engine->get_entry(session, &key, value, sizeof value, &entry);
+        if (status == FC_OK && entry.age_ns <= age_max_ns) {
+            PyObject *result = reply(self, value, entry.value_bytes);
+            if (result != NULL || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return result;
+            PyErr_Clear();
+            entered = 0;
+        } else if (status == FC_OK || status == FC_MISS) {
+            return Py_NewRef(count == 2 ? args[1] : Py_None);
+        } else {
+            entered = native_explain(self, status);
+        }
+    }
+    return give_up(self, entered, NATIVE_GET, args, count, kwnames);
+}
+
 static PyObject *door_get(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
     char value[VALUE_BYTES_FAST];
@@ -44,7 +101,8 @@ static PyObject *door_get(native_door *self, PyObject *const *args, Py_ssize_t c
     uint64_t value_bytes;
     fc_session *session;
     int entered = 0;
-    if (LIKELY(kwnames == NULL && (count == 1 || count == 2)) && LIKELY(native_bytes_of(self, args[0], &key, &key_bytes)) &&
+    if (UNLIKELY(kwnames != NULL)) return get_young(self, args, count, kwnames);
+    if (LIKELY((count == 1 || count == 2)) && LIKELY(native_bytes_of(self, args[0], &key, &key_bytes)) &&
         LIKELY((entered = native_enter(self, &session)) > 0)) {
         fc_status status = native_engine->get(self->cache, session, self->database, key, (uint64_t)key_bytes, value, sizeof value, &value_bytes);
         if (LIKELY(status == FC_OK)) {
@@ -166,17 +224,35 @@ static inline int value_of(const native_door *self, PyObject *object, char text[
     return PyFloat_CheckExact(object) && format_float(object, text, data, bytes);
 }
 
+/* The expiry that keyword arguments name, which is 0 without any; it is known for ex or px alone, a plain positive number. 0: something
+ * else. */
+static int expiry_of(PyObject *kwnames, PyObject *const *values, uint64_t *expires_unix_ns)
+{
+    struct timespec now;
+    uint64_t unit_ns, lives_ns;
+    *expires_unix_ns = 0;
+    if (LIKELY(kwnames == NULL)) return 1;
+    unit_ns = is_only_keyword(kwnames, "ex") ? NS_PER_S : is_only_keyword(kwnames, "px") ? NS_PER_MS : 0;
+    if (unit_ns == 0 || !nanoseconds_of(values[0], unit_ns, &lives_ns) || lives_ns == 0) return 0;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *expires_unix_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec + lives_ns;
+    return 1;
+}
+
 static PyObject *door_set(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
     char number[NUMBER_BYTES];
     const char *key, *value;
     Py_ssize_t key_bytes, value_bytes;
     fc_session *session;
+    fc_set_options options = {0};
     int entered = 0;
-    if (LIKELY(kwnames == NULL && count == 2) && LIKELY(native_bytes_of(self, args[0], &key, &key_bytes)) &&
-        LIKELY(value_of(self, args[1], number, &value, &value_bytes)) && LIKELY((entered = native_enter(self, &session)) > 0)) {
+    if (LIKELY(count == 2) && LIKELY(expiry_of(kwnames, args + 2, &options.expires_unix_ns)) &&
+        LIKELY(native_bytes_of(self, args[0], &key, &key_bytes)) && LIKELY(value_of(self, args[1], number, &value, &value_bytes)) &&
+        LIKELY((entered = native_enter(self, &session)) > 0)) {
         native_enter_wait();
-        fc_status status = native_engine->set(self->cache, session, self->database, key, (uint64_t)key_bytes, value, (uint64_t)value_bytes, NULL, NULL);
+        fc_status status = native_engine->set(self->cache, session, self->database, key, (uint64_t)key_bytes, value, (uint64_t)value_bytes,
+                                              options.expires_unix_ns == 0 ? NULL : &options, NULL);
         native_leave_wait();
         if (LIKELY(status == FC_OK)) Py_RETURN_TRUE;
         entered = native_explain(self, status);

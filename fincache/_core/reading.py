@@ -70,6 +70,21 @@ class Reads(Calls):
         self._idle.append(call)
         return value_bytes if found else None
 
+    def get_young(self, database: int, key: bytes, age_max_ns: int) -> bytes | None:
+        """fc_get_entry: the value, None for a miss or if it was written more than age_max_ns ago."""
+        call = self._prepare(database, key)
+        entry = call.entry
+        status, value = self._fill(
+            call,
+            lambda buffer, room: (
+                lib.fc_get_entry(self._pointer, call.key, buffer, room, entry),
+                entry.value_bytes,
+            ),
+        )
+        is_young = status == OK and entry.age_ns <= age_max_ns
+        self._idle.append(call)
+        return value if is_young else None
+
     def entry(self, database: int, key: bytes, *, with_writer: bool = True) -> Entry[bytes] | None:
         """fc_get_entry. Without with_writer the entry's writer is "unknown", and the kernel is not asked."""
         call = self._prepare(database, key)
