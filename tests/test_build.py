@@ -15,8 +15,12 @@ import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, NamedTuple
 
+import numpy as np
 import pytest
+
+import fincache
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.c*"))
@@ -92,6 +96,41 @@ def test_an_example_builds_and_runs_against_the_installed_library(
     compiler = [*COMPILERS[example.suffix], "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     run([*compiler, str(example), *installed.flags("--cflags"), *libraries, "-o", str(program)])
     run([str(program)], env=installed.environment, timeout=60)
+
+
+class Quote(NamedTuple):
+    """The struct of examples/record_feed.c."""
+
+    bid: float
+    ask: float
+    sizes: Annotated[tuple[np.int32, ...], 2]
+    venue: Annotated[bytes, 4]
+
+
+@needs_tools
+def test_c_and_python_read_each_others_records(installed: Installed, program: Path, name: str) -> None:
+    """One schema in two languages: what examples/record_feed.c writes is a Quote here, and the other way round."""
+    source = ROOT / "examples" / "record_feed.c"
+    run([*COMPILERS[".c"], str(source), *installed.flags("--cflags", "--libs"), "-o", str(program)])
+    with fincache.open(name, size="8MB") as cache:
+        written = run([str(program), name], env=installed.environment, timeout=60).stdout
+        quotes = cache.records(Quote)
+        assert quotes.get("NVDA") == Quote(880.0, 880.4, (np.int32(10), np.int32(20)), b"ARC")
+        board = np.zeros(3, quotes.dtype)
+        assert quotes.read(["AAPL", "MSFT", "NVDA"], board).all()
+        assert board["ask"].tolist() == [150.26, 410.15, 880.40]
+
+        quotes.write(["AAPL", "MSFT"], [Quote(1, 2, (np.int32(3), np.int32(4)), b"OURS"), Quote(5, 6, (np.int32(0),) * 2, b"")])
+        cache.delete("NVDA")
+        ours = run([str(program), name], env=installed.environment, timeout=60).stdout
+        assert ours.splitlines() == ["AAPL 1.00 x 3 / 2.00 x 4 OURS", "MSFT 5.00 x 0 / 6.00 x 0 ", "NVDA has no quote"]
+        assert written.splitlines()[0] == "AAPL 150.24 x 300 / 150.26 x 200 XNAS"
+
+        cache.delete("MSFT")
+        cache.records([("bid", "f8"), ("ask", "f8"), ("sizes", "i4", (2,)), ("venue", "S8")]).set("MSFT", (5, 6, (0, 0), b""))
+        refused = subprocess.run([str(program), name], env=installed.environment, stderr=subprocess.PIPE, text=True, check=False)
+        assert refused.returncode == 1
+        assert "record of another dtype" in refused.stderr
 
 
 @needs_tools

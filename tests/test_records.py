@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,8 +18,15 @@ from conftest import Child
 from record_dtypes import QUOTE
 
 import fincache
+from fincache._rows import Codec
+from fincache.records import Records
 
 ROW = (1.5, 2.5, (10, 20), b"XNAS")
+
+
+class Pair(NamedTuple):
+    price: float
+    count: int
 
 
 @pytest.mark.parametrize(
@@ -511,3 +522,102 @@ def test_options_that_exclude_each_other_are_refused(cache: fincache.Cache) -> N
         with pytest.raises(fincache.InvalidArgument):
             prices.set("a", 1.5, **options)  # type: ignore[arg-type]
     assert cache.dbsize() == 0
+
+
+NUMBERS: list[object] = [
+    0,
+    1,
+    -1,
+    True,
+    -0.0,
+    1.5,
+    1e39,
+    3.4028235e38,
+    3.4028236e38,
+    1e300,
+    math.inf,
+    -math.inf,
+    math.nan,
+    10**400,
+]
+NUMBERS += [edge + step for bits in (7, 8, 15, 16, 31, 32, 63, 64) for edge in (1 << bits, -(1 << bits)) for step in (-1, 0)]
+NUMBERS += [
+    np.float64(1.5),
+    np.float32(1.5),
+    np.int8(-3),
+    np.uint64(1 << 63),
+    np.True_,
+    "1",
+    b"1",
+    None,
+    1j,
+    Decimal(1),
+    [1],
+    (1,),
+]
+
+
+@pytest.mark.parametrize("dtype", ["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"])
+def test_every_number_is_stored_exactly_or_refused(cache: fincache.Cache, dtype: str) -> None:
+    """The accelerator packs plain numbers itself, and must agree with the Codec on every one, as a scalar and in a tuple."""
+    single, pair = cache.records(dtype), cache.records([("a", dtype), ("b", dtype)])
+    keys = ["single", "pair"]
+    single.set("warm", np.zeros((), dtype))
+    pair.set("warm pair", np.zeros((), pair.dtype))
+    for number in NUMBERS:
+        for records, row, key in ((single, number, "single"), (pair, (number, np.zeros((), dtype)[()]), "pair")):
+            try:
+                packed: bytes | None = Codec(records.dtype).pack(row)
+            except fincache.InvalidArgument:
+                packed = None
+            cache.delete(*keys)
+            if packed is None:
+                with pytest.raises(fincache.InvalidArgument):
+                    records.set(key, row)  # type: ignore[arg-type]
+                assert cache.get(key) is None
+            else:
+                records.set(key, row)  # type: ignore[arg-type]
+                assert cache.get(key) == packed, number
+                assert records.get(key).tobytes() == packed
+
+
+@pytest.mark.parametrize("kind", [float, int, bool, Pair])
+def test_declared_numbers_come_back_exactly(cache: fincache.Cache, kind: type) -> None:
+    """Also the largest, the smallest, and those that are none."""
+    records: Records[Any] = cache.records(kind)
+    extremes: dict[type, list[Any]] = {
+        float: [0.0, -0.0, 5e-324, 1.7976931348623157e308, math.inf, -math.inf],
+        int: [0, -(1 << 63), (1 << 63) - 1],
+        bool: [True, False],
+        Pair: [Pair(0.5, (1 << 63) - 1), Pair(-math.inf, -(1 << 63))],
+    }
+    for value in extremes[kind]:
+        records.set("a", value)
+        got = records.get("a")
+        assert (repr(got), type(got)) == (repr(value), kind)
+
+
+def test_threads_read_and_write_records_at_once(cache: fincache.Cache) -> None:
+    """P3, P5: each with a session of its own; no row is torn, no cut mixed."""
+    numbers = cache.records([("a", "i8"), ("pad", "V100"), ("b", "i8")])
+    keys = cache.keyset([f"k{number}" for number in range(40)])
+    rows = np.zeros(40, numbers.dtype)
+    numbers.write(keys, rows)
+
+    def read(_: int) -> int:
+        out, cuts = np.zeros(40, numbers.dtype), 0
+        while out["a"][0] < 400:
+            assert numbers.read(keys, out).all()
+            assert len(set(out["a"].tolist()) | set(out["b"].tolist())) == 1
+            row = numbers.get("k7")
+            assert row is not None
+            assert row["a"] == row["b"]
+            cuts += 1
+        return cuts
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(read, number) for number in range(3)]
+        for number in range(1, 401):
+            rows["a"] = rows["b"] = number
+            numbers.write(keys, rows)
+        assert all(reader.result() > 0 for reader in readers)
