@@ -99,6 +99,9 @@ def under_writer(bench: Bench, readers: Sequence[SideProcess], writers: dict[str
     medians: dict[tuple[str, str], list[float]] = {(reader.name, read): [] for reader, read in pairs}
     rates: dict[str, list[float]] = {reader.name: [] for reader in readers}
     shares: dict[tuple[str, str], list[float]] = {(reader.name, read): [] for reader, read in pairs}
+    if writing == "write":
+        for reader in able:  # single rows were written before: until all rows are of one write, what is read is no mixture of two
+            writers[reader.name].ask("run", operation="write", count=1)
     for _ in range(bench["writing_rounds"]):
         for reader, read in list(pairs):
             start_ns = time.perf_counter_ns() + START_NS
@@ -134,6 +137,8 @@ def under_writer(bench: Bench, readers: Sequence[SideProcess], writers: dict[str
         wrong = f"{numbers['torn']:,} with a torn row"
         if writing == "write":
             wrong += f", {numbers['mixtures']:,} mixtures of two writes"
+        if numbers["refused"]:
+            wrong += f", and {numbers['refused']:,} reads more ended with Contended"
         rate = statistics.median(rates[reader.name])
         told = f"{name}, under {WRITERS[writing]}: {rate:,.0f} writes a second meanwhile; of {numbers['reads']:,} arrays {wrong}"
         least = statistics.median(shares[reader.name, read])

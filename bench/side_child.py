@@ -95,14 +95,19 @@ SHAPES = {
                     return
         """,
     "checked": """
-        def loop(chunks, stop_ns, clock, keep, check, {names}):
+        def loop(chunks, stop_ns, clock, keep, check, refused, {names}):
             for rows in chunks:
                 for {variables} in rows:
                     begin = clock()
+                    try:
         {statement}
-                    end = clock()
-                    keep(end - begin)
-                    check(result)
+                        end = clock()
+                        keep(end - begin)
+                    except refused:
+                        end = clock()
+                        check(None)
+                    else:
+                        check(result)
                     if end >= stop_ns:
                         return
         """,
@@ -139,7 +144,7 @@ def cpu_ns_of(pid: int) -> int:
 def compile_loop(statement: str, variables: str, names: Sequence[str], shape: str) -> Callable[..., Any]:
     """The function `loop` of a shape around a statement."""
     template = textwrap.dedent(SHAPES[shape])
-    body = textwrap.indent(textwrap.dedent(statement).strip(), " " * 12)
+    body = textwrap.indent(textwrap.dedent(statement).strip(), " " * (16 if "try:" in template else 12))
     taken = {word.strip() for word in variables.split(",")}
     source = template.format(names=", ".join(name for name in names if name not in taken), variables=variables, statement=body)
     scope: dict[str, Any] = {}
@@ -169,7 +174,7 @@ class Child:
         self._samples: dict[str, array[int]] = {}
         self._tables: list[Any] = []
         self._row_writes: list[tuple[Key, Any]] = []
-        self._seen: dict[str, dict[str, int]] = defaultdict(lambda: {"reads": 0, "torn": 0, "mixtures": 0})
+        self._seen: dict[str, dict[str, int]] = defaultdict(lambda: {"reads": 0, "torn": 0, "mixtures": 0, "refused": 0})
 
     # ------------------------------------------------------------------ requests
 
@@ -285,6 +290,9 @@ class Child:
         before = len(kept)
 
         def check(rows: Any) -> None:
+            if rows is None:
+                seen["refused"] += 1
+                return
             seen["reads"] += 1
             if not (rows["tie"] == ~rows["sequence"]).all():
                 seen["torn"] += 1
@@ -297,7 +305,8 @@ class Child:
         gc.disable()
         chunks = self._chunks(operation)
         cpu_before, begin = time.process_time_ns(), time.perf_counter_ns()
-        loop(chunks, stop_ns, time.perf_counter_ns, kept.append, check, **self._for_loop(operation, names))
+        refused = self._side.refusals
+        loop(chunks, stop_ns, time.perf_counter_ns, kept.append, check, refused, **self._for_loop(operation, names))
         spent = {"cpu_ns": time.process_time_ns() - cpu_before, "wall_ns": time.perf_counter_ns() - begin}
         gc.enable()
         return {"p50": quantile(sorted(kept[before:]), 0.5), "count": len(kept) - before, **spent}
@@ -334,7 +343,7 @@ class Child:
         names = self._names()
         results: list[Any] = []
         loop = self._loop(operation, "checked", names)
-        loop([range(1)], 0, time.perf_counter_ns, results.append, results.append, **self._for_loop(operation, names))
+        loop([range(1)], 0, time.perf_counter_ns, results.append, results.append, (), **self._for_loop(operation, names))
         return {"checksum": zlib.crc32(results[1].tobytes())}
 
     def unpin_server(self) -> dict[str, Any]:

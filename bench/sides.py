@@ -78,6 +78,8 @@ class Side(ABC):
     """Where a str key must be written otherwise."""
 
     server_pid: int | None = None
+    refusals: tuple[type[Exception], ...] = ()
+    """What a read may raise when it met too many writes: an answer, and counted."""
 
     extends_at_once: ClassVar[bool] = False
     """True: every `extend` costs as much as all keys that are there."""
@@ -168,6 +170,7 @@ class FinCache(Side):
         import fincache
 
         self._fincache = fincache
+        self.refusals = (fincache.Contended,)
         self._segment = f"{SEGMENT_PREFIX}{directory.name}"
         self._names: dict[str, Any] = {}
         if creates and keys is not None:
