@@ -63,7 +63,8 @@ aarch64_setup := --cross-file tools/aarch64-linux-gnu.ini -Dassertions=true
 
 build/%/build.ninja: Makefile meson.options tools/aarch64-linux-gnu.ini | build/release/.with-tests
 	@rm -rf build/$*
-	@$(if $(findstring clang,$*),CC=clang) $(MESON) setup build/$* -Dpython=false --werror $($*_setup) >build/$*.log 2>&1 \
+	@$(if $(findstring clang,$*),CC=clang) $(MESON) setup build/$* -Dpython=$(if $(filter asan,$*),true,false) --werror $($*_setup) \
+		>build/$*.log 2>&1 \
 		|| { cat build/$*.log; exit 1; }
 
 # Compiles one configuration, tests included: make build-asan

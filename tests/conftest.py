@@ -2,6 +2,10 @@
 
 Every test that makes a segment takes `name` or `cache`. When it is over, its segments are unlinked and /dev/shm must hold nothing
 of them: a lock file or a half-built object left behind is a failure of that test.
+
+Bindings: a process has one, chosen when fincache is imported (FINCACHE_BINDING; fincache/_core/binding.py). The tests use the
+accelerator where it is, and tools/run_tests.sh runs the files of BOTH_BINDINGS a second time with cffi alone:
+`FINCACHE_BINDING=cffi pytest --both-bindings`. What is the accelerator's own is in test_native.py and test_native_fuzz.py.
 """
 
 from __future__ import annotations
@@ -25,8 +29,27 @@ from fincache import _core
 SHM = Path("/dev/shm")
 SEED = int(os.environ.get("FINCACHE_SEED") or secrets.randbits(32))
 CHILD_SECONDS_MAX = 60  # a watchdog, not a measurement
+BOTH_BINDINGS = {
+    f"test_{noun}.py"
+    for noun in (
+        *("bad_input", "client", "core", "fork_threads", "keyset"),
+        *("mapping", "model", "records", "strings", "text"),
+    )
+}
 
 _numbers = itertools.count()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--both-bindings` leaves out what does not depend on the binding."""
+    parser.addoption("--both-bindings", action="store_true", help="only the files of BOTH_BINDINGS in tests/conftest.py")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """See `pytest_addoption`."""
+    if config.getoption("--both-bindings") and collection_path.is_file():
+        return collection_path.name not in BOTH_BINDINGS or None
+    return None
 
 
 # A shell's background job ignores SIGINT, and what it starts inherits that; programs under test must not.

@@ -39,15 +39,33 @@ c_tests() {
 
 # The sanitizers of gcc 12 and clang 14 want their shadow memory where newer kernels may put other things; without address space
 # randomisation the place is free. Where setarch is forbidden (some containers) it often is, too.
+fixed_addresses=()
+if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(uname -m)" -R); fi
+
 slow_c_tests() {
-    local fixed_addresses=()
-    if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(uname -m)" -R); fi
     local bounds=(FC_QUICK=1)
     if [ -n "$soak" ]; then bounds=(--unset=FC_SOAK); fi
     env "${bounds[@]}" TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 "${fixed_addresses[@]}" \
         "$BASH" tools/run_tests.sh c_tests "$@"
 }
 
+# The accelerator with ASan and UBSan in it and in the engine, in an interpreter that knows nothing of them. Python's own allocator would
+# hide a step out of bounds.
+native_tests_under_asan() {
+    make --no-print-directory build-asan || return
+    rm -rf build/asan/package
+    mkdir build/asan/package
+    cp -rs "$PWD/fincache" build/asan/package/
+    ln -sf "$PWD"/build/asan/fincache/_*.so build/asan/package/fincache/
+    env FC_QUICK=1 PYTHONPATH="$PWD/build/asan/package" PYTHONMALLOC=malloc FINCACHE_BINDING=native \
+        LD_PRELOAD="$(cc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        "${fixed_addresses[@]}" .venv/bin/pytest -q tests/test_native.py tests/test_native_fuzz.py
+}
+
+if [ "$mode" = native_tests_under_asan ]; then
+    native_tests_under_asan
+    exit
+fi
 if [ "$mode" = c_tests ]; then
     c_tests "${@:2}"
     exit
@@ -75,6 +93,8 @@ else
     # nothing that ASan does not.
     [ -n "$soak" ] || not_under_tsan=(--no-suite crash)
     stage "C tests, gcc, asan" slow_c_tests asan
+    stage "accelerator, gcc, asan" native_tests_under_asan
+    stage "pytest, cffi alone" env FINCACHE_BINDING=cffi .venv/bin/python -m pytest -q --both-bindings
     stage "C tests, gcc, tsan" slow_c_tests tsan "${not_under_tsan[@]}"
     if have clang; then
         stage "C tests, clang" slow_c_tests clang
