@@ -1,4 +1,4 @@
-/* multi.c -- see multi.h. Which keys, which blocks: table/multi_write.c. */
+/* multi.c -- see multi.h. Which keys, which blocks: table/transact.c. */
 #include "memory/multi.h"
 
 #include "memory/count.h"
@@ -124,7 +124,14 @@ static void sweep(fc_session *session, int committed)
     fc_compiler_order();
 }
 
-/* Gives back the blocks that lost: the old ones of a committed write, the new ones of one that is undone. */
+/* The first node of a word's value; 0 if it has none. */
+static fc_ref chain_of(const fc_session *session, uint64_t word)
+{
+    return word == 0 ? 0 : fc_retire_chain_of(session, word & FC_ENTRY_REF_MASK);
+}
+
+/* Gives back the blocks that lost: the old ones of a committed write, the new ones of one that is undone. An op that only changes the expiry has
+ * one chain for both blocks: it stays. */
 static void retire_losers(fc_session *session, int committed)
 {
     fc_multi *multi = &session->slot->multi;
@@ -135,7 +142,9 @@ static void retire_losers(fc_session *session, int committed)
         uint64_t loser = committed ? old_word : new_word;
         fc_redo_begin(session);
         if (committed) fc_count_redo_change(session, old_word, new_word);
-        if (loser != 0) fc_retire_redo_block(session, loser & FC_ENTRY_REF_MASK, 0);
+        fc_ref chain = chain_of(session, old_word);
+        int keeps_chain = chain != 0 && chain == chain_of(session, new_word);
+        if (loser != 0) fc_retire_redo_block(session, loser & FC_ENTRY_REF_MASK, keeps_chain);
         fc_redo_add(session, &multi->progress, i + 1);
         fc_redo_commit(session);
         if (session->garbage) fc_page_drain(session);

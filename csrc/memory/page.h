@@ -1,7 +1,8 @@
 /* page.h -- pages of the arena: which blocks of them are free, and how blocks reach a session and come back.
  *
  * Invariants   A1: a block is in exactly one place: free in its page's bitmap, in one magazine, on one list of one journal (pending,
- *                  garbage), new_word of an unfinished multi-key write, or reachable from one entry word or bucket link.
+ *                  garbage), new_word of an unfinished multi-key write, or reachable from one entry word or bucket link. (An op of such a
+ *                  write that only changes an expiry has two head blocks for one chain of nodes; the head that loses is given back alone.)
  *              A2: a page's descriptor changes only under its lock, and only through the redo log.
  *              A3: while a page is unlocked its hint bits say exactly whether it has free blocks of its kind.
  *              A4: a block's first word (the stamp) is zeroed before it becomes free in its page: whoever gets the bytes next, perhaps as part

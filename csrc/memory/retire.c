@@ -54,10 +54,16 @@ void fc_retire_redo_take(fc_session *session, uint32_t kind)
     fc_redo_add(session, count, fc_load_relaxed(count) - 1);
 }
 
-void fc_retire_redo_chain_only(fc_session *session, fc_ref ref)
+fc_ref fc_retire_chain_of(const fc_session *session, fc_ref ref)
 {
     const fc_block *block = fc_at(session, ref);
-    if ((fc_load_relaxed(&block->meta) & FC_BLOCK_CHAIN) != 0) redo_nodes(session, fc_load_relaxed(&chain_of(block)->first));
+    return (fc_load_relaxed(&block->meta) & FC_BLOCK_CHAIN) != 0 ? fc_load_relaxed(&chain_of(block)->first) : 0;
+}
+
+void fc_retire_redo_chain_only(fc_session *session, fc_ref ref)
+{
+    fc_ref first = fc_retire_chain_of(session, ref);
+    if (first != 0) redo_nodes(session, first);
 }
 
 void fc_retire_redo_block(fc_session *session, fc_ref ref, int keep_chain)

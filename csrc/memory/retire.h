@@ -18,6 +18,9 @@ void fc_retire_redo_block(fc_session *session, fc_ref ref, int keep_chain);
 /* Only the chain of the head block at `ref`, if it has one. */
 void fc_retire_redo_chain_only(fc_session *session, fc_ref ref);
 
+/* The first node of the head block at `ref`; 0 if it has no chain. */
+fc_ref fc_retire_chain_of(const fc_session *session, fc_ref ref);
+
 /* New block from the top of the magazine of `taken_kind`, old block back: one store if both are of one class. */
 void fc_retire_redo_swap(fc_session *session, uint32_t taken_kind, fc_ref old_ref, int keep_chain);
 

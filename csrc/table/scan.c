@@ -1,16 +1,12 @@
-/* scan.c -- walks over the whole table: SCAN, RANDOMKEY, DBSIZE, FLUSH, statistics.
+/* scan.c -- walks over the whole table: SCAN, RANDOMKEY, DBSIZE.
  *
  * Cursor        the number of the next home. The geometry is fixed and entries never move, so a key that is there from the first call to
  *               the last is in one home all the time and is met there: Redis SCAN's guarantee, without its reversed-bits cursor.
- * Flush         raises the database's flush generation: one store, and every older block reads as a miss. Blocks keep 24 bits of it, so
- *               once every 2^23 flushes everything old is swept out first, before a number could come round again.
  */
 #include "table/lookup.h"
 
 #include "memory/count.h"
-#include "memory/page.h"
-#include "table/evict.h"
-#include "table/reclaim.h"
+#include "table/flush.h"
 
 #include <stdlib.h>
 
@@ -66,17 +62,11 @@ static fc_status visit_home(fc_session *session, uint64_t home_index, uint32_t d
     return damaged ? fc_fail(FC_CORRUPT, "a bucket's link leads out of the arena") : FC_OK;
 }
 
-static fc_status check_database(const fc_session *session, uint32_t database)
-{
-    if (database < session->cache->geometry.databases) return FC_OK;
-    return fc_fail(FC_INVALID_ARGUMENT, "database %u, the segment has 0 to %u", database, session->cache->geometry.databases - 1);
-}
-
 fc_status fc_scan(fc_session *session, uint32_t database, uint64_t *cursor, uint64_t count,
                   int32_t (*visit)(void *context, const void *key, uint32_t key_bytes, uint32_t type), void *context)
 {
     FC_TRY(fc_session_enter_read(session));
-    FC_TRY(check_database(session, database));
+    FC_TRY(fc_flush_check_database(session, database));
     key_copy copy = {.bytes = malloc(FC_KEY_BYTES_MAX)};
     if (copy.bytes == NULL) return fc_fail(FC_SYSTEM, "no memory for a key");
     uint64_t visited = 0;
@@ -114,7 +104,7 @@ static int32_t choose(void *context, const void *key, uint32_t key_bytes, uint32
 fc_status fc_random_key(fc_session *session, uint32_t database, void *buffer, uint64_t buffer_bytes, uint64_t *key_bytes)
 {
     FC_TRY(fc_session_enter_read(session));
-    FC_TRY(check_database(session, database));
+    FC_TRY(fc_flush_check_database(session, database));
     key_copy copy = {.bytes = malloc(FC_KEY_BYTES_MAX)};
     if (copy.bytes == NULL) return fc_fail(FC_SYSTEM, "no memory for a key");
     if (session->random_state == 0) session->random_state = (uint32_t)fc_clock_mono_ns() | 1;
@@ -136,37 +126,12 @@ fc_status fc_random_key(fc_session *session, uint32_t database, void *buffer, ui
     return choice.key_bytes <= buffer_bytes ? FC_OK : FC_BUFFER_SMALL;
 }
 
-/* ------------------------------------------------------------------ counting and flushing */
+/* ------------------------------------------------------------------ counting */
 
 fc_status fc_count(fc_session *session, uint32_t database, uint64_t *key_count)
 {
     FC_TRY(fc_session_enter_read(session));
-    FC_TRY(check_database(session, database));
+    FC_TRY(fc_flush_check_database(session, database));
     *key_count = fc_count_keys(session->cache, database);
-    return FC_OK;
-}
-
-static void flush_database(fc_session *session, uint32_t database)
-{
-    fc_header *header = fc_header_of(session->cache);
-    uint64_t generation = fc_fetch_add(&header->flush_generations[database], 1) + 1; /* [flush.generation] */
-    fc_store_relaxed(&header->reclaim_left, session->home_count);
-    if ((generation & (FC_BLOCK_FLUSH_MASK >> 1)) == 0) (void)fc_reclaim_sweep(session, session->home_count);
-}
-
-fc_status fc_flush(fc_session *session, uint32_t database)
-{
-    FC_TRY(fc_session_enter_write(session));
-    fc_status status = check_database(session, database);
-    if (status == FC_OK) flush_database(session, database);
-    fc_session_leave_write(session);
-    return status;
-}
-
-fc_status fc_flush_all(fc_session *session)
-{
-    FC_TRY(fc_session_enter_write(session));
-    for (uint32_t i = 0; i < session->cache->geometry.databases; i++) flush_database(session, i);
-    fc_session_leave_write(session);
     return FC_OK;
 }

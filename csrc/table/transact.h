@@ -44,7 +44,7 @@ typedef struct fc_transact_state {
 
 /* What a key is to hold. */
 typedef struct fc_transact_value {
-    const void *data;          /* stays the caller's, and must live until fc_transact returns */
+    const void *data;          /* stays the caller's, and must live until fc_transact returns: no variable of the decider. See fc_transact_room */
     uint64_t bytes;
     uint64_t expires_unix_ns;  /* 0: never. A time that has come deletes the key */
     uint64_t schema;
@@ -60,7 +60,7 @@ FC_MUST_USE fc_status fc_transact(fc_session *session, const fc_key *keys, uint6
 /* ------------------------------------------------------------------ for deciders; `index` is of the caller's keys */
 
 /* The instant, in wall-clock time. */
-uint64_t fc_transact_now(const fc_transaction *transaction);
+uint64_t fc_transact_now(fc_transaction *transaction);
 
 /* The index of a key, the number of keys if it is not one of them. */
 uint64_t fc_transact_find(const fc_transaction *transaction, const fc_key *key);
@@ -79,13 +79,18 @@ FC_MUST_USE fc_status fc_transact_write(fc_transaction *transaction, uint64_t in
  * expiry. FC_VALUE_TOO_LONG, FC_CORRUPT, FC_SYSTEM. */
 FC_MUST_USE fc_status fc_transact_edit(fc_transaction *transaction, uint64_t index, uint64_t bytes, void **room);
 
-/* Stages another expiry (0: none) for what the key holds; a missing key stays missing. A time that has come deletes. Errors as edit. */
+/* Memory of the transaction, for a value of `bytes` that the decider makes: to be filled, and given to fc_transact_write for the same key as
+ * its data. It is the memory that fc_transact_edit uses, so what edit staged for the key is lost. FC_VALUE_TOO_LONG, FC_SYSTEM. */
+FC_MUST_USE fc_status fc_transact_room(fc_transaction *transaction, uint64_t index, uint64_t bytes, void **room);
+
+/* Stages another expiry (0: none) for what the key holds; a missing key stays missing. A time that has come deletes. The value is not
+ * copied, however long it is. FC_OK. */
 FC_MUST_USE fc_status fc_transact_expire(fc_transaction *transaction, uint64_t index, uint64_t expires_unix_ns);
 
 /* Stages that the key be missing. */
 void fc_transact_delete(fc_transaction *transaction, uint64_t index);
 
-/* Takes back what was staged for the key. */
+/* Takes back what was staged for the key (but for a flush of its database). */
 void fc_transact_keep(fc_transaction *transaction, uint64_t index);
 
 /* Empties a database, the transaction's keys in it included; see Flushes above. FC_INVALID_ARGUMENT: no such database. */

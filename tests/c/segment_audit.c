@@ -11,6 +11,7 @@
 #include "memory/count.h"
 #include "memory/liveness.h"
 #include "memory/multi.h"
+#include "memory/retire.h"
 #include "memory/page.h"
 #include "table/block.h"
 #include "table/lookup.h"
@@ -187,8 +188,8 @@ static void put_chain(audit *a, const fc_block *block, const fc_view *view)
     if (node_ref != 0) wrong(a, "the chain of block %#" PRIx64 " goes on behind its last node", ref);
 }
 
-/* 1 if it is a value whose fields make sense, in this place only. */
-static int put_value(audit *a, fc_ref ref, enum place place, fc_view *view)
+/* 1 if it is a head block whose fields make sense, in this place only. */
+static int put_head(audit *a, fc_ref ref, enum place place, fc_view *view)
 {
     if (!put(a, ref, 0, place)) return 0;
     const fc_block *block = fc_at(a->session, ref);
@@ -199,7 +200,14 @@ static int put_value(audit *a, fc_ref ref, enum place place, fc_view *view)
     uint32_t page_kind = fc_page_kind(fc_page_at(a->session, fc_page_index_of(a->session, ref))->kind_free);
     if (view->kind != page_kind) wrong(a, "%s: block %#" PRIx64 " says kind %u, its page %u", place_names[place], ref, view->kind, page_kind);
     if (block->stamp == 0) wrong(a, "V1: %s: block %#" PRIx64 " has no stamp", place_names[place], ref);
-    if ((view->flags & FC_BLOCK_CHAIN) != 0) put_chain(a, block, view);
+    return 1;
+}
+
+/* The same with its chain. */
+static int put_value(audit *a, fc_ref ref, enum place place, fc_view *view)
+{
+    if (!put_head(a, ref, place, view)) return 0;
+    if ((view->flags & FC_BLOCK_CHAIN) != 0) put_chain(a, fc_at(a->session, ref), view);
     return 1;
 }
 
@@ -279,6 +287,12 @@ static void put_list(audit *a, fc_ref ref, uint32_t list, enum place place)
     while (ref != 0 && put(a, ref, kind, place)) ref = block_words(a, ref)[list == FC_GARBAGE_BUCKETS ? 0 : 1];
 }
 
+/* The first node of a word's value; 0 if it has none. */
+static fc_ref chain_of(const audit *a, uint64_t word)
+{
+    return word == 0 ? 0 : fc_retire_chain_of(a->session, word & FC_ENTRY_REF_MASK);
+}
+
 static void put_multi(audit *a, const fc_slot *slot, uint32_t slot_index)
 {
     const fc_multi *multi = &slot->multi;
@@ -296,7 +310,11 @@ static void put_multi(audit *a, const fc_slot *slot, uint32_t slot_index)
     for (uint64_t i = multi->progress; i < multi->op_count; i++) {
         const fc_multi_op *op = fc_multi_op_at(&owner, i);
         uint64_t loser = status == FC_MULTI_COMMITTED ? op->old_word : op->new_word;
-        if (loser != 0) (void)put_value(a, loser & FC_ENTRY_REF_MASK, MULTI_VALUE, &view);
+        if (loser == 0) continue;
+        /* Another expiry for a long value: one chain for both blocks, and it is found through the one that stays. */
+        fc_ref chain = chain_of(a, op->old_word);
+        if (chain != 0 && chain == chain_of(a, op->new_word)) (void)put_head(a, loser & FC_ENTRY_REF_MASK, MULTI_VALUE, &view);
+        else (void)put_value(a, loser & FC_ENTRY_REF_MASK, MULTI_VALUE, &view);
     }
 }
 

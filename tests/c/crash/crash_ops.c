@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "memory/page.h"
 #include "table/reclaim.h"
+#include "table/transact.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -311,6 +312,91 @@ static fc_status run_many_refused(crash_world *world, fc_session *session)
         writes[i] = (fc_write){.value = "refused", .value_bytes = 7};
     }
     return fc_set_many(session, keys, writes, 19, FC_SET_MANY_NX);
+}
+
+/* ------------------------------------------------------------------ transactions */
+
+/* Of every kind of change: the keys that change are to hold their `after`. words[1]: which database is emptied first, + 1. */
+typedef struct crash_transaction {
+    crash_world *world;
+    uint32_t indexes[CRASH_KEYS_MAX];
+    fc_key keys[CRASH_KEYS_MAX];
+    uint64_t count;
+} crash_transaction;
+
+static fc_status stage_after(fc_transaction *t, void *context)
+{
+    const crash_transaction *all = context;
+    if (all->world->words[1] > 0) FC_TRY(fc_transact_flush(t, (uint32_t)all->world->words[1] - 1));
+    for (uint64_t i = 0; i < all->count; i++) {
+        void *room;
+        fc_transact_state state;
+        const crash_key *key = &all->world->keys[all->indexes[i]];
+        const crash_value *after = &key->after;
+        fc_transact_look(t, i, &state);
+        int is_same = key->before.exists && after->exists && key->before.bytes == after->bytes && memcmp(key->before.data, after->data, after->bytes) == 0;
+        if (!key->changes) continue;
+        if (!after->exists) fc_transact_delete(t, i);
+        else if (is_same && state.type != FC_TYPE_NONE) FC_TRY(fc_transact_expire(t, i, after->expires_unix_ns));
+        else {
+            FC_TRY(fc_transact_edit(t, i, after->bytes, &room));
+            memcpy(room, after->data, after->bytes);
+            FC_TRY(fc_transact_expire(t, i, after->expires_unix_ns));
+        }
+    }
+    return FC_OK;
+}
+static fc_status run_transact(crash_world *world, fc_session *session)
+{
+    static crash_transaction all;
+    all.world = world;
+    all.count = 0;
+    for (uint32_t i = 0; i < world->key_count; i++) {
+        if (!world->keys[i].changes && i > 3) continue; /* three that are only read */
+        all.indexes[all.count] = i;
+        all.keys[all.count++] = world->keys[i].key;
+    }
+    return fc_transact(session, all.keys, all.count, stage_after, &all);
+}
+
+/* A long value's expiry (its nodes stay), a short one's, values longer, shorter and new, and two keys that go. */
+static void setup_transact(crash_world *world)
+{
+    ordinary_with(world, LONG);
+    expect_expiry(world, EXPIRES_UNIX_NS);
+    const uint64_t before[] = {SMALL, SMALL, MEDIUM, CHAINED, SMALL, 0, 0}, after[] = {SMALL, MEDIUM, 0, 0, CHAINED, SMALL, MEDIUM};
+    for (uint32_t i = 0; i < 7; i++) {
+        uint32_t index = world_key(world, i % 2 == 0 ? HOME : ANY_HOME, 0);
+        if (before[i] > 0) world_put(world, index, before[i], i);
+        if (after[i] > 0) {
+            uint8_t *data = pattern(after[i], i == 0 ? 0 : i + 50);
+            world_expect(world, index, data, after[i], i < 2 ? EXPIRES_UNIX_NS : 0);
+            free(data);
+        } else world_expect_missing(world, index);
+    }
+}
+
+/* More ops than the slot holds. */
+static void setup_transact_many(crash_world *world)
+{
+    setup_transact(world);
+    for (uint32_t i = 0; i < 20; i++) {
+        uint32_t index = world_key(world, ANY_HOME, i % 3);
+        world_put(world, index, SMALL, i);
+        world_expect_pattern(world, index, i % 4 == 0 ? MEDIUM : SMALL, i + 50);
+    }
+}
+
+/* The database is emptied first: another instant, so the keys change one by one. */
+static void setup_transact_flush(crash_world *world)
+{
+    ordinary_with(world, SMALL);
+    world_put(world, world_key(world, HOME, 1), SMALL, 1);
+    uint32_t written = world_key(world, HOME, 0);
+    for (uint32_t i = 0; i < world->key_count; i++)
+        if (world->keys[i].key.database == 0 && i != written) world_expect_missing(world, i);
+    world_expect_pattern(world, written, MEDIUM, 3);
+    world->words[1] = 1;
 }
 
 /* ------------------------------------------------------------------ flush, sweep */
@@ -634,6 +720,9 @@ const crash_op crash_ops[] = {
     {"many_one_home", 0, 0, 0, setup_many_one_home, NULL, run_many, FC_OK},
     {"many_chained", 0, 0, 0, setup_many_chained, NULL, run_many, FC_OK},
     {"many_refused", 0, 0, 0, setup_many_refused, NULL, run_many_refused, FC_NOT_STORED},
+    {"transact", 0, 0, 0, setup_transact, warm_up, run_transact, FC_OK},
+    {"transact_many", 0, 0, 0, setup_transact_many, NULL, run_transact, FC_OK},
+    {"transact_flush", OP_EACH, 0, 0, setup_transact_flush, NULL, run_transact, FC_OK},
     {"flush", 0, 0, 0, setup_flush, NULL, run_flush, FC_OK},
     {"flush_all", OP_EACH, 0, 0, setup_flush_all, NULL, run_flush_all, FC_OK},
     {"sweep_flushed", 0, 0, 0, setup_sweep, NULL, run_sweep, FC_OK},
