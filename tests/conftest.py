@@ -93,6 +93,30 @@ def cache(name: str) -> Iterator[fincache.Cache]:
         yield opened
 
 
+@pytest.fixture
+def untouched(cache: fincache.Cache, name: str) -> Iterator[fincache.Cache]:
+    """A cache with three keys, in which the test must change nothing."""
+    cache.mset({"text": "abc", "big": (1 << 63) - 1, "float": "1.5"})
+    keys = sorted(cache.scan_iter())
+    before = cache.mget(keys), [cache.ttl(key) for key in keys], cache.stats().used_bytes
+    yield cache
+    if not cache.closed:
+        assert sorted(cache.scan_iter()) == keys
+        assert (cache.mget(keys), [cache.ttl(key) for key in keys], cache.stats().used_bytes) == before
+
+
+@contextlib.contextmanager
+def refused(error: type[fincache.FinCacheError], *, hint: bool = True) -> Iterator[None]:
+    """Expects `error`, with something to do about it."""
+    with pytest.raises(error) as caught:
+        yield
+    assert type(caught.value) is error
+    assert caught.value.code > 0
+    if hint:
+        assert caught.value.hint
+        assert caught.value.hint in str(caught.value)
+
+
 @pytest.fixture(scope="session")
 def reference_socket() -> Iterator[str]:
     """The UNIX socket of a redis-server that runs as long as the tests."""

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from conftest import SHM, Child
+from conftest import SHM, Child, refused
 
 import fincache
 
 NOBODY = 65534
-
-
-@pytest.fixture
-def untouched(cache: fincache.Cache, name: str) -> Iterator[fincache.Cache]:
-    """A cache with three keys, in which the test must change nothing."""
-    cache.mset({"text": "abc", "big": (1 << 63) - 1, "float": "1.5"})
-    keys = sorted(cache.scan_iter())
-    before = cache.mget(keys), [cache.ttl(key) for key in keys], cache.stats().used_bytes
-    yield cache
-    if not cache.closed:
-        assert sorted(cache.scan_iter()) == keys
-        assert (cache.mget(keys), [cache.ttl(key) for key in keys], cache.stats().used_bytes) == before
-
-
-@contextlib.contextmanager
-def refused(error: type[fincache.FinCacheError], *, hint: bool = True) -> Iterator[None]:
-    """Expects `error`, with something to do about it."""
-    with pytest.raises(error) as caught:
-        yield
-    assert type(caught.value) is error
-    assert caught.value.code > 0
-    if hint:
-        assert caught.value.hint
-        assert caught.value.hint in str(caught.value)
 
 
 # ------------------------------------------------------------------ segments
@@ -380,91 +355,3 @@ def test_too_many_keys_in_one_write(cache: fincache.Cache) -> None:
     with refused(fincache.TooManyKeys):
         cache.mset(dict.fromkeys(range(65_553), 0))
     assert cache.dbsize() == 0
-
-
-# ------------------------------------------------------------------ handles
-
-
-WRITES: list[Callable[[fincache.Cache], object]] = [
-    lambda cache: cache.set("text", 1),
-    lambda cache: cache.set("text", 1, get=True),
-    lambda cache: cache.set("new", 1, nx=True, ex=5),
-    lambda cache: cache.cas("text", 1, 1),
-    lambda cache: cache.mset({"text": 1}),
-    lambda cache: cache.msetnx({"new": 1}),
-    lambda cache: cache.delete("text"),
-    lambda cache: cache.incr("big"),
-    lambda cache: cache.incrbyfloat("float", 1),
-    lambda cache: cache.append("text", "x"),
-    lambda cache: cache.setrange("text", 1, "x"),
-    lambda cache: cache.expire("text", 10),
-    lambda cache: cache.persist("text"),
-    lambda cache: cache.rename("text", "other"),
-    lambda cache: cache.renamenx("text", "other"),
-    lambda cache: cache.copy("text", "other"),
-    lambda cache: cache.flushdb(),
-    lambda cache: cache.flushall(),
-    lambda cache: cache.records("f8").set("new", 1.5),
-]
-READS: list[Callable[[fincache.Cache], object]] = [
-    lambda cache: cache.get("text"),
-    lambda cache: cache.entry("text"),
-    lambda cache: cache.mget("text", "big"),
-    lambda cache: cache.get_many("text", "big"),
-    lambda cache: cache.mget([]),
-    lambda cache: cache.exists("text"),
-    lambda cache: cache.strlen("text"),
-    lambda cache: cache.getrange("text", 0, 1),
-    lambda cache: cache.type("text"),
-    lambda cache: cache.ttl("text"),
-    lambda cache: cache.pttl("text"),
-    lambda cache: cache.scan(),
-    lambda cache: list(cache.scan_iter()),
-    lambda cache: cache.randomkey(),
-    lambda cache: cache.dbsize(),
-    lambda cache: cache.db(0),
-    lambda cache: cache.stats(),
-    lambda cache: cache.info(),
-    lambda cache: cache.sessions(),
-    lambda cache: cache.records("f8").get("new"),
-]
-
-
-@pytest.mark.parametrize("write", WRITES)
-def test_writing_through_a_read_only_attachment(
-    untouched: fincache.Cache, name: str, write: Callable[[fincache.Cache], object]
-) -> None:
-    """P6: every write is refused by name, and a PermissionError."""
-    with fincache.attach(name, readonly=True) as reader, refused(fincache.ReadOnly):
-        write(reader)
-
-
-@pytest.mark.parametrize("read", READS)
-def test_reading_through_a_read_only_attachment(
-    untouched: fincache.Cache, name: str, read: Callable[[fincache.Cache], object]
-) -> None:
-    """P6: every read works."""
-    with fincache.attach(name, readonly=True) as reader:
-        read(reader)
-
-
-@pytest.mark.parametrize("use", READS + WRITES)
-def test_use_after_close(untouched: fincache.Cache, name: str, use: Callable[[fincache.Cache], object]) -> None:
-    """P12: Closed, never a crash; the segment and other attachments go on."""
-    other = fincache.attach(name)
-    view = other.db(0)
-    iterator = other.scan_iter()
-    other.close()
-    for closed in (other, view):
-        with refused(fincache.Closed):
-            use(closed)
-    with refused(fincache.Closed):
-        next(iterator)
-
-
-def test_a_cache_cannot_be_pickled(untouched: fincache.Cache) -> None:
-    """It is a mapping of this process; the hint says what to do in another one."""
-    import pickle
-
-    with refused(fincache.InvalidType):
-        pickle.dumps(untouched)
