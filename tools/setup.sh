@@ -129,6 +129,10 @@ project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["pro
 extras = {"build": ["demo"], "test": ["demo", "test", "lint"], "bench": ["demo", "bench"]}[sys.argv[1]]
 print(*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra]), sep="\n")
 (Path(sysconfig.get_path("purelib")) / "fincache-tree.pth").write_text(f"{Path.cwd()}\n")
+# The program, as an installation would make it.
+program = Path(".venv/bin/fincache")
+program.write_text(f"#!{Path.cwd()}/.venv/bin/python\nfrom fincache.cli import main\n\nmain()\n")
+program.chmod(0o755)
 PYTHON
 not_installed=
 if ! pip install --requirement .venv/requirements.txt; then

@@ -97,7 +97,7 @@ def doctor_command(names: tuple[str, ...], fix: bool, quiet: bool, as_json: bool
     if not as_json:
         for finding in findings:
             if not quiet or finding.level > Level.OK:
-                _show(finding)
+                _show(finding, fix)
     if fix:
         for done in repair(findings):
             repaired.append(done)
@@ -125,7 +125,7 @@ def _report(findings: list[Finding], repaired: list[Repaired]) -> dict[str, Json
     }
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: Finding, fix: bool) -> None:
     label = f"{finding.level.word:<8}"
     styled = click.style(label, fg=COLOURS[finding.level]) if is_terminal() else label
     subject = f"{finding.check} {finding.segment}".rstrip()
@@ -135,7 +135,7 @@ def _show(finding: Finding) -> None:
     if finding.do:
         _indent("do: ", finding.do)
     if finding.repair is not None:
-        _indent("--fix would ", finding.repair.what)
+        _indent("to be done now: " if fix else "--fix would ", finding.repair.what)
 
 
 def _indent(head: str, text: str) -> None:

@@ -112,7 +112,15 @@ def keys_command(target: Target, pattern: str, escaped: bool, kind: str | None, 
 @click.command("scan")
 @listing_options
 @click.option("-m", "--match", "pattern", default=ANYTHING, metavar="PATTERN", help="Only keys that fit, as for keys.")
-@click.option("-c", "--count", type=click.IntRange(1), default=STEP_KEYS, show_default=True, help="Keys to look at in one step.")
+@click.option(
+    "-c",
+    "--count",
+    type=click.IntRange(1),
+    default=STEP_KEYS,
+    show_default=True,
+    metavar="N",
+    help="Keys to look at in one step.",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="End after so many keys.")
 @click.option("--cursor", type=click.IntRange(0, (1 << 64) - 1), metavar="N", help="Only the step that begins at this cursor.")
 @pass_target

@@ -103,7 +103,7 @@ def _segment_rows(reading: Reading) -> list[tuple[str, str]]:
         ("index", f"{info.home_count:,} homes for {info.keys_configured:,} keys"),
         ("longest value", size_text(info.value_bytes_max)),
         ("databases", f"{info.databases}; {databases or 'all empty'}"),
-        ("huge pages", f"{size_text(info.huge_bytes)} of this mapping"),
+        ("huge pages", "yes" if info.huge_bytes else "no"),
     ]
 
 

@@ -85,7 +85,7 @@ def _write_value(value: bytes, raw: bool | None, output: IO[bytes] | None = None
 @click.option("--get", "get_old", is_flag=True, help="Print the old value instead of OK.")
 @raw_option
 @click.option(
-    "--timeout-ms", type=click.FloatRange(0, 86_400_000), default=100.0, show_default=True, help="Wait that long for a lock."
+    "--timeout-ms", type=click.FloatRange(0, 86_400_000), metavar="MS", default=100, show_default=True, help="Wait for a lock."
 )
 @click.argument("key", shell_complete=complete_key)
 @click.argument("value", required=False)
