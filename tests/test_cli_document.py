@@ -17,7 +17,7 @@ from fincache.cli.exits import ExitCode
 DOCUMENT = Path(__file__).parent.parent / "docs" / "cli.md"
 NAME = "md"  # of the segment in the document
 VARYING = re.compile(
-    r"\b[0-9a-f]{16}\b|\bnative\b|\bcffi\b|\d[\d,.:-]*\w*|[-+]\d+|\b(?:ns|us|ms|s|[KMG]?i?B)\b|\w+:\w+(?=\s)|^cpu .*"
+    r"\b[0-9a-f]{16}\b|\bnative\b|\bcffi\b|\d[\d,.:-]*\w*|[-+]\d+|\b(?:ns|us|ms|s|[KMG]?i?B)\b|(?<=[-rwx]  )\w+:\w+|^cpu .*"
 )
 
 
