@@ -45,7 +45,7 @@ typedef struct fc_command_info {
     const char *complexity;
     const char *summary;
     const char *syntax;          /* of the arguments behind the name */
-    const char *flags;           /* Redis's names, separated by spaces */
+    uint32_t flags;              /* bit n: the flag that fc_command_flag_at(n) names; further bits are internal */
     int32_t parent;
     int32_t arity;               /* name included; negative: that many or more */
     int32_t first_key;           /* 0: no keys at fixed places */
@@ -55,3 +55,5 @@ typedef struct fc_command_info {
 
 /* The row at index 0, 1, 2 ... FC_MISS past the end. */
 fc_status fc_command_at(uint32_t index, fc_command_info *info);
+/* Redis's name of the flag at this bit; NULL past the last. */
+const char *fc_command_flag_at(uint32_t bit);

@@ -174,4 +174,29 @@ static inline void fc_mark_used(const fc_session *session, uint64_t hash, uint32
     if (fc_load8_relaxed(mark) != now) fc_store8_relaxed(mark, now);
 }
 
+/* ------------------------------------------------------------------ a whole read */
+
+/* Lookups for one read that meet a value dead by the clock and replaced by then. */
+#define FC_EXPIRY_RETRIES_MAX 64u
+
+/* A proven lookup, counted, with expiry and flushes looked at and the access noted. */
+static inline __attribute__((always_inline)) fc_status fc_read_key(fc_session *session, const fc_key *key, fc_copier copy, void *context, fc_hit *hit)
+{
+    fc_stat(session, FC_STAT_GETS, 1);
+    fc_status status = FC_CONTENDED;
+    for (uint32_t retries = 0; status == FC_CONTENDED && retries < FC_EXPIRY_RETRIES_MAX; retries++) {
+        status = fc_lookup(session, key, copy, context, hit);
+        if (FC_UNLIKELY(status != FC_OK)) break;
+        if (FC_LIKELY(fc_view_is_alive(session, &hit->view))) {
+            fc_stat(session, FC_STAT_HITS, 1);
+            fc_mark_used(session, key->hash, hit->mark_index);
+            return FC_OK;
+        }
+        /* It is a miss if the dead value was there still when the clock was read; a newer one may have taken its place before that. */
+        status = fc_hit_is_current(session, hit) ? FC_MISS : FC_CONTENDED;
+    }
+    if (status == FC_MISS) fc_stat(session, FC_STAT_MISSES, 1);
+    return status;
+}
+
 #endif

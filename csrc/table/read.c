@@ -3,9 +3,6 @@
 
 #include "memory/liveness.h"
 
-/* Lookups for one read that meet a value dead by the clock and replaced by then. */
-#define EXPIRY_RETRIES_MAX 64u
-
 /* Where a value goes. */
 typedef struct target {
     void *buffer;
@@ -68,32 +65,12 @@ static int copy_range(const fc_session *session, fc_hit *hit, void *context)
     return fc_view_copy_payload(session, &hit->view, fc_align8(hit->view.key_bytes) + (uint64_t)first, to->buffer, to->copied_bytes);
 }
 
-/* A proven lookup, counted, with expiry and flushes looked at and the access noted. */
-static inline __attribute__((always_inline)) fc_status read_key(fc_session *session, const fc_key *key, fc_copier copy, void *context, fc_hit *hit)
-{
-    fc_stat(session, FC_STAT_GETS, 1);
-    fc_status status = FC_CONTENDED;
-    for (uint32_t retries = 0; status == FC_CONTENDED && retries < EXPIRY_RETRIES_MAX; retries++) {
-        status = fc_lookup(session, key, copy, context, hit);
-        if (FC_UNLIKELY(status != FC_OK)) break;
-        if (FC_LIKELY(fc_view_is_alive(session, &hit->view))) {
-            fc_stat(session, FC_STAT_HITS, 1);
-            fc_mark_used(session, key->hash, hit->mark_index);
-            return FC_OK;
-        }
-        /* It is a miss if the dead value was there still when the clock was read; a newer one may have taken its place before that. */
-        status = fc_hit_is_current(session, hit) ? FC_MISS : FC_CONTENDED;
-    }
-    if (status == FC_MISS) fc_stat(session, FC_STAT_MISSES, 1);
-    return status;
-}
-
 fc_status fc_get(fc_session *session, const fc_key *key, void *buffer, uint64_t buffer_bytes, uint64_t *value_bytes)
 {
     fc_hit hit;
     target to = {.buffer = buffer, .buffer_bytes = buffer_bytes};
     FC_TRY(fc_session_enter_read(session));
-    FC_TRY(read_key(session, key, copy_value, &to, &hit));
+    FC_TRY(fc_read_key(session, key, copy_value, &to, &hit));
     *value_bytes = hit.view.value_bytes;
     return FC_LIKELY(hit.view.value_bytes <= buffer_bytes) ? FC_OK : FC_BUFFER_SMALL;
 }
@@ -103,7 +80,7 @@ fc_status fc_get_entry(fc_session *session, const fc_key *key, void *buffer, uin
     fc_hit hit;
     target to = {.buffer = buffer, .buffer_bytes = buffer_bytes};
     FC_TRY(fc_session_enter_read(session));
-    FC_TRY(read_key(session, key, copy_entry, &to, &hit));
+    FC_TRY(fc_read_key(session, key, copy_entry, &to, &hit));
     uint64_t now_unix_ns = fc_clock_unix_ns();
     *entry = (fc_entry){
         .value_bytes = hit.view.value_bytes,
@@ -138,7 +115,7 @@ fc_status fc_get_range(fc_session *session, const fc_key *key, int64_t first, in
     fc_hit hit;
     target to = {.buffer = buffer, .buffer_bytes = buffer_bytes, .first = first, .last = last};
     FC_TRY(fc_session_enter_read(session));
-    fc_status status = read_key(session, key, copy_range, &to, &hit);
+    fc_status status = fc_read_key(session, key, copy_range, &to, &hit);
     if (status != FC_OK && status != FC_MISS) return status;
     *range_bytes = status == FC_OK ? to.copied_bytes : 0;
     return *range_bytes <= buffer_bytes ? FC_OK : FC_BUFFER_SMALL;
@@ -148,7 +125,7 @@ fc_status fc_exists(fc_session *session, const fc_key *key)
 {
     fc_hit hit;
     FC_TRY(fc_session_enter_read(session));
-    return read_key(session, key, copy_nothing, NULL, &hit);
+    return fc_read_key(session, key, copy_nothing, NULL, &hit);
 }
 
 fc_status fc_touch(fc_session *session, const fc_key *key)
@@ -160,7 +137,7 @@ fc_status fc_type(fc_session *session, const fc_key *key, uint32_t *type)
 {
     fc_hit hit;
     FC_TRY(fc_session_enter_read(session));
-    fc_status status = read_key(session, key, copy_nothing, NULL, &hit);
+    fc_status status = fc_read_key(session, key, copy_nothing, NULL, &hit);
     if (status != FC_OK && status != FC_MISS) return status;
     *type = status == FC_OK ? hit.view.type : FC_TYPE_NONE;
     return FC_OK;
@@ -170,7 +147,7 @@ fc_status fc_expires(fc_session *session, const fc_key *key, uint64_t *expires_u
 {
     fc_hit hit;
     FC_TRY(fc_session_enter_read(session));
-    FC_TRY(read_key(session, key, copy_nothing, NULL, &hit));
+    FC_TRY(fc_read_key(session, key, copy_nothing, NULL, &hit));
     *expires_unix_ns = hit.view.expires_unix_ns;
     return FC_OK;
 }
@@ -194,7 +171,7 @@ fc_status fc_get_many(fc_session *session, const fc_key *keys, fc_read *reads, u
         for (uint64_t until = fc_prefetch_group(session, keys, i, count); i < until; i++) {
             fc_hit hit;
             target to = {.buffer = reads[i].buffer, .buffer_bytes = reads[i].buffer_bytes};
-            reads[i].status = read_key(session, &keys[i], copy_record, &to, &hit);
+            reads[i].status = fc_read_key(session, &keys[i], copy_record, &to, &hit);
             if (reads[i].status != FC_OK) continue;
             reads[i].value_bytes = hit.view.value_bytes;
             reads[i].version = hit.view.stamp;

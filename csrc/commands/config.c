@@ -1,0 +1,165 @@
+/* config.c -- see config.h. */
+#include "commands/config.h"
+
+#include "commands/number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define INTEGER FC_KIND_INTEGER
+#define MEMORY FC_KIND_MEMORY
+#define BOOLEAN FC_KIND_BOOLEAN
+#define OCTAL FC_KIND_OCTAL
+#define ENUM FC_KIND_ENUM
+#define TEXT FC_KIND_TEXT
+#define FIXED 1
+
+static const fc_config_row config_rows[] = {
+#define FC_CONFIG(ID, name, kind, initial, minimum, maximum, allowed, flags, help) {name, kind, initial, minimum, maximum, allowed, flags, help, FC_CONFIG_##ID},
+#define FC_CONFIG_ALIAS(name, ID)
+#include "commands/config.def"
+#undef FC_CONFIG
+#undef FC_CONFIG_ALIAS
+#define FC_CONFIG(ID, ...)
+#define FC_CONFIG_ALIAS(name, ID) {name, FC_KIND_TEXT, "", 0, 0, "", 0, "", FC_CONFIG_##ID},
+#include "commands/config.def"
+#undef FC_CONFIG
+#undef FC_CONFIG_ALIAS
+};
+
+#define ROW_COUNT (sizeof config_rows / sizeof config_rows[0])
+
+const fc_config_row *fc_config_at(uint32_t index) { return index < ROW_COUNT ? &config_rows[index] : NULL; }
+
+const fc_config_row *fc_config_find(const void *name, uint64_t name_bytes)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (strncasecmp(config_rows[i].name, name, name_bytes) == 0 && config_rows[i].name[name_bytes] == '\0') return &config_rows[i];
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ reading a value */
+
+static fc_status parse_memory(const char *text, uint64_t bytes, int64_t *number)
+{
+    static const struct { const char *suffix; int64_t factor; } units[] = {
+        {"", 1}, {"b", 1}, {"k", 1000}, {"kb", 1024}, {"m", 1000000}, {"mb", 1048576}, {"g", 1000000000}, {"gb", 1073741824},
+    };
+    uint64_t digits = 0;
+    while (digits < bytes && text[digits] >= '0' && text[digits] <= '9') digits++;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strlen(units[i].suffix) == bytes - digits && strncasecmp(units[i].suffix, text + digits, bytes - digits) == 0)
+            if (fc_number_parse((const uint8_t *)text, digits, number) && !__builtin_mul_overflow(*number, units[i].factor, number)) return FC_OK;
+    return fc_fail(FC_INVALID_ARGUMENT, "argument must be a memory value");
+}
+
+static fc_status parse_enum(const fc_config_row *row, const char *text, uint64_t bytes, int64_t *number)
+{
+    int64_t position = 0;
+    char allowed[256];
+    uint64_t used = 0;
+    for (const char *word = row->allowed; word != NULL; position++) {
+        const char *end = strchr(word, '|');
+        uint64_t length = end != NULL ? (uint64_t)(end - word) : strlen(word);
+        if (length == bytes && strncasecmp(word, text, bytes) == 0) {
+            *number = position;
+            return FC_OK;
+        }
+        used += (uint64_t)snprintf(allowed + used, sizeof allowed - used, "%s%.*s", position > 0 ? ", " : "", (int)length, word);
+        if (used >= sizeof allowed) used = sizeof allowed - 1;
+        word = end != NULL ? end + 1 : NULL;
+    }
+    return fc_fail(FC_INVALID_ARGUMENT, "argument must be one of the following: %s", allowed);
+}
+
+static fc_status parse_number(const fc_config_row *row, const char *text, uint64_t bytes, int64_t *number)
+{
+    switch (row->kind) {
+    case FC_KIND_TEXT: *number = (int64_t)bytes; return FC_OK;
+    case FC_KIND_ENUM: return parse_enum(row, text, bytes, number);
+    case FC_KIND_BOOLEAN:
+        *number = bytes == 3 && strncasecmp(text, "yes", 3) == 0;
+        if (*number || (bytes == 2 && strncasecmp(text, "no", 2) == 0)) return FC_OK;
+        return fc_fail(FC_INVALID_ARGUMENT, "argument must be 'yes' or 'no'");
+    case FC_KIND_MEMORY: FC_TRY(parse_memory(text, bytes, number)); break;
+    case FC_KIND_OCTAL: {
+        char *end;
+        char copy[16] = {0};
+        if (bytes == 0 || bytes >= sizeof copy) return fc_fail(FC_INVALID_ARGUMENT, "argument must be an octal number");
+        memcpy(copy, text, bytes);
+        *number = strtol(copy, &end, 8);
+        if (*end != '\0') return fc_fail(FC_INVALID_ARGUMENT, "argument must be an octal number");
+        break;
+    }
+    case FC_KIND_INTEGER:
+        if (!fc_number_parse((const uint8_t *)text, bytes, number)) return fc_fail(FC_INVALID_ARGUMENT, "argument couldn't be parsed into an integer");
+        break;
+    }
+    if (*number < row->minimum || *number > row->maximum)
+        return fc_fail(FC_INVALID_ARGUMENT, "argument must be between %" PRId64 " and %" PRId64 " inclusive", row->minimum, row->maximum);
+    return FC_OK;
+}
+
+static char *normal_text(const fc_config_row *row, const char *text, uint64_t bytes, int64_t number)
+{
+    char *normal = malloc(bytes > 24 ? bytes + 1 : 25);
+    if (normal == NULL) return NULL;
+    if (row->kind == FC_KIND_INTEGER || row->kind == FC_KIND_MEMORY) snprintf(normal, 25, "%" PRId64, number);
+    else if (row->kind == FC_KIND_OCTAL) snprintf(normal, 25, "%" PRIo64, (uint64_t)number);
+    else {
+        memcpy(normal, text, bytes);
+        normal[bytes] = '\0';
+        for (uint64_t i = 0; row->kind != FC_KIND_TEXT && i < bytes; i++)
+            if (normal[i] >= 'A' && normal[i] <= 'Z') normal[i] = (char)(normal[i] | 0x20);
+    }
+    return normal;
+}
+
+fc_status fc_config_parse(const fc_config_row *row, const void *text, uint64_t text_bytes, fc_config_value *value)
+{
+    int64_t number = 0;
+    row = &config_rows[row->id];
+    if (memchr(text, '\0', text_bytes) != NULL) return fc_fail(FC_INVALID_ARGUMENT, "argument holds a zero byte");
+    FC_TRY(parse_number(row, text, text_bytes, &number));
+    char *normal = normal_text(row, text, text_bytes, number);
+    if (normal == NULL) return fc_fail(FC_SYSTEM, "no memory");
+    *value = (fc_config_value){.number = (uint64_t)number, .text = normal};
+    return FC_OK;
+}
+
+/* ------------------------------------------------------------------ keeping it */
+
+fc_status fc_config_init(fc_config *config)
+{
+    memset(config, 0, sizeof *config);
+    if (pthread_mutex_init(&config->lock, NULL) != 0) return fc_fail(FC_SYSTEM, "no mutex");
+    for (uint32_t id = 0; id < FC_CONFIG_COUNT; id++) FC_TRY(fc_config_parse(&config_rows[id], config_rows[id].initial, strlen(config_rows[id].initial), &config->values[id]));
+    return FC_OK;
+}
+
+void fc_config_free(fc_config *config)
+{
+    for (uint32_t id = 0; id < FC_CONFIG_COUNT; id++) free(config->values[id].text);
+    pthread_mutex_destroy(&config->lock);
+}
+
+void fc_config_put(fc_config *config, uint32_t id, fc_config_value *value)
+{
+    pthread_mutex_lock(&config->lock);
+    char *old = config->values[id].text;
+    config->values[id].text = value->text;
+    fc_store_relaxed(&config->values[id].number, value->number);
+    pthread_mutex_unlock(&config->lock);
+    value->text = NULL;
+    free(old);
+}
+
+char *fc_config_text(fc_config *config, uint32_t id)
+{
+    pthread_mutex_lock(&config->lock);
+    char *copy = strdup(config->values[id].text);
+    pthread_mutex_unlock(&config->lock);
+    return copy;
+}

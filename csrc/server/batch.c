@@ -1,0 +1,326 @@
+/* batch.c -- a connection's turn: read, cut into requests, prefetch, run, write.
+ *
+ * Prefetching  all requests of a batch are cut first; each one's first key is hashed and its bucket asked for. When the last is cut the
+ *              buckets are there, and the blocks they lead to are asked for. Then the requests run, each meeting warm lines.
+ * Left over    an unfinished request is kept by the connection: up to SMALL_BYTES as it is, to be put in front of the next read; from there on
+ *              in a buffer of its own that the socket is read into directly, with the parser's state, so that nothing is copied or cut twice.
+ * Stops        a batch ends early, and what was not run is kept, when a command has to wait or replies pile up (worker.h, Standing).
+ */
+#include "server/worker.h"
+#include "table/lookup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* Of an unfinished request that is cut anew with the next read. */
+#define SMALL_BYTES 4096u
+/* A buffer of its own grows to what is announced, but at most by this and its own size at once: announcing costs nothing. */
+#define GROWTH_BYTES 1048576u
+/* Replies gathered before they are written in the middle of a turn. */
+#define GATHER_BYTES 262144u
+
+/* ------------------------------------------------------------------ running */
+
+static void prefetch_bucket(const fc_session *session, const fc_request *request)
+{
+    if (request->key_is_ready) __builtin_prefetch(fc_home_of(session, request->key.hash));
+}
+
+static void prefetch_block(const fc_session *session, const fc_request *request)
+{
+    if (!request->key_is_ready) return;
+    const fc_bucket *home = fc_home_of(session, request->key.hash);
+    uint64_t tag = request->key.hash >> FC_ENTRY_TAG_SHIFT;
+    for (uint32_t i = 0; i < FC_BUCKET_ENTRIES; i++) {
+        uint64_t word = fc_load_relaxed(&home->entries[i]);
+        fc_ref ref = word & FC_ENTRY_REF_MASK;
+        if (word >> FC_ENTRY_TAG_SHIFT != tag || !fc_ref_is_block(session, ref)) continue;
+        __builtin_prefetch(fc_at(session, ref));
+        __builtin_prefetch(fc_at(session, ref + 64));
+        __builtin_prefetch(fc_at(session, ref + 96));
+    }
+}
+
+/* Puts the connection to the side: the command met a key whose lock does not come. 0: it has waited long enough. */
+static int park(fc_connection *connection)
+{
+    fc_worker *worker = connection->worker;
+    uint64_t now_ns = fc_clock_mono_ns();
+    if (connection->give_up_ns == 0) connection->give_up_ns = now_ns + (uint64_t)fc_config_number(&worker->server->host->config, FC_CONFIG_BUSY_TIMEOUT_MS) * 1000000;
+    if (now_ns >= connection->give_up_ns) {
+        connection->give_up_ns = 0;
+        connection->park_failures = 0;
+        fc_counter_add(&worker->stats.given_up, 1);
+        return 0;
+    }
+    connection->parked_until_ns = now_ns + (UINT64_C(1000000) << (connection->park_failures < 4 ? connection->park_failures++ : 4));
+    connection->parked_next = worker->parked;
+    worker->parked = connection;
+    fc_connection_set_wait(connection, FC_WAIT_KEY, 1);
+    fc_counter_add(&worker->stats.parked, 1);
+    return 1;
+}
+
+/* Runs one prepared request. 0: it must be run again later. */
+static int run_request(fc_connection *connection, fc_request *request)
+{
+    fc_context *c = &connection->worker->context;
+    fc_status status = fc_execute(c, request);
+    if (FC_LIKELY(status == FC_OK)) {
+        connection->give_up_ns = 0;
+        return 1;
+    }
+    if (status == FC_BUSY && park(connection)) return 0;
+    fc_execute_refuse(c, request, status);
+    return 1;
+}
+
+/* Runs `count` requests that were cut. Returns how many are done; fewer, if the connection has to stand. */
+static uint32_t run_requests(fc_connection *connection, uint32_t count)
+{
+    fc_worker *worker = connection->worker;
+    if (count > 1)
+        for (uint32_t i = 0; i < count; i++) prefetch_block(worker->session, &worker->requests[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        if (FC_UNLIKELY(!run_request(connection, &worker->requests[i]))) return i;
+        if (FC_UNLIKELY(worker->reply.bytes > GATHER_BYTES)) fc_connection_flush(connection);
+        if (FC_UNLIKELY((connection->client.flags & FC_CLIENT_CLOSE) != 0)) connection->is_closing = 1;
+        if (FC_UNLIKELY(connection->waits != 0 || connection->is_closing)) return i + 1;
+    }
+    return count;
+}
+
+/* ------------------------------------------------------------------ cutting */
+
+static void refuse_protocol(fc_connection *connection, const fc_parser *parser)
+{
+    fc_worker *worker = connection->worker;
+    fc_reply_error(&worker->reply, "ERR %s", parser->error);
+    worker->context.errors_noted = worker->reply.error_count;
+    connection->is_closing = 1;
+    fc_counter_add(&worker->stats.protocol_errors, 1);
+    fc_server_log(worker->server, FC_SERVER_LEVEL_VERBOSE, connection->client.id, "client %llu: %s", (unsigned long long)connection->client.id, parser->error);
+}
+
+/* What one round of cutting came to. */
+typedef struct cut {
+    uint32_t count;            /* requests */
+    uint64_t ends[FC_BATCH_MAX]; /* offset behind each */
+    uint64_t at;               /* where the unfinished request begins, or the end */
+    enum fc_parse result;      /* COMPLETE: the batch is full */
+} cut;
+
+static void cut_requests(fc_connection *connection, const uint8_t *data, uint64_t bytes, uint64_t from, cut *made)
+{
+    fc_worker *worker = connection->worker;
+    int is_authenticated = (connection->client.flags & FC_CLIENT_AUTHENTICATED) != 0;
+    fc_parse_limits limits = {.bulk_bytes_max = fc_config_number(&worker->server->host->config, FC_CONFIG_PROTO_MAX_BULK_LEN), .is_authenticated = is_authenticated};
+    uint32_t count_max = is_authenticated ? FC_BATCH_MAX : 1;
+    made->count = 0;
+    made->at = from;
+    made->result = FC_PARSE_COMPLETE;
+    while (made->at < bytes && made->count < count_max) {
+        fc_parser *parser = &worker->parsers[made->count];
+        if (FC_UNLIKELY(connection->parser != NULL)) { /* go on where it stopped */
+            fc_parser resumed = *connection->parser;
+            *connection->parser = *parser;
+            *parser = resumed;
+            fc_parser_free(connection->parser);
+            free(connection->parser);
+            connection->parser = NULL;
+            fc_parser_rebase(parser, NULL, data);
+        } else {
+            fc_parser_next(parser);
+        }
+        made->result = fc_parser_run(parser, data + made->at, bytes - made->at, &limits);
+        if (FC_UNLIKELY(made->result != FC_PARSE_COMPLETE)) return;
+        made->at += parser->at;
+        if (FC_UNLIKELY(parser->argument_count == 0)) continue;
+        fc_request *request = &worker->requests[made->count];
+        request->arguments = parser->arguments;
+        request->argument_count = parser->argument_count;
+        fc_request_prepare(&worker->context, request, connection->client.database);
+        prefetch_bucket(worker->session, request);
+        made->ends[made->count++] = made->at;
+    }
+}
+
+/* Memory of a request with very many arguments is not kept. */
+#define ARGUMENT_ROOM_KEPT 1024u
+
+static void trim_parsers(fc_worker *worker, uint32_t count)
+{
+    for (uint32_t i = 0; i <= count && i < FC_BATCH_MAX; i++)
+        if (FC_UNLIKELY(worker->parsers[i].argument_room > ARGUMENT_ROOM_KEPT || worker->parsers[i].unpacked != NULL)) fc_parser_free(&worker->parsers[i]);
+}
+
+/* Cuts and runs what is in `data`. Returns how many bytes are done with; *unfinished is the parser of the request that is not all there,
+ * if there is one. */
+static uint64_t run_input(fc_connection *connection, const uint8_t *data, uint64_t bytes, fc_parser **unfinished)
+{
+    fc_worker *worker = connection->worker;
+    uint64_t done = 0;
+    cut made;
+    *unfinished = NULL;
+    worker->context.client = &connection->client;
+    worker->reply.bytes = 0;
+    worker->reply.protocol = (uint8_t)connection->client.protocol;
+    worker->context.finished_unix_ns = 0;
+    while (done < bytes && connection->waits == 0 && !connection->is_closing) {
+        cut_requests(connection, data, bytes, done, &made);
+        uint32_t run_count = run_requests(connection, made.count);
+        if (FC_UNLIKELY(run_count < made.count || connection->waits != 0 || connection->is_closing)) {
+            if (run_count > 0) done = made.ends[run_count - 1];
+            trim_parsers(worker, made.count);
+            return connection->is_closing ? bytes : done;
+        }
+        done = made.at;
+        if (made.result == FC_PARSE_ERROR) {
+            refuse_protocol(connection, &worker->parsers[made.count]);
+            trim_parsers(worker, made.count);
+            return bytes;
+        }
+        if (made.result == FC_PARSE_MORE) {
+            *unfinished = &worker->parsers[made.count];
+            return done;
+        }
+        trim_parsers(worker, made.count);
+    }
+    return done;
+}
+
+/* ------------------------------------------------------------------ what is left over */
+
+static void drop_input(fc_connection *connection)
+{
+    free(connection->input);
+    connection->input = NULL;
+    connection->input_bytes = connection->input_capacity = 0;
+    if (connection->parser != NULL) {
+        fc_parser_free(connection->parser);
+        free(connection->parser);
+        connection->parser = NULL;
+    }
+}
+
+/* Sees to room for `wanted` bytes in the connection's own buffer, or as far as the growth rule goes. */
+static int grow_input(fc_connection *connection, uint64_t wanted)
+{
+    uint64_t capacity = connection->input_bytes * 2 + GROWTH_BYTES;
+    if (capacity > wanted) capacity = wanted;
+    if (capacity <= connection->input_capacity) return 1;
+    uint8_t *grown = realloc(connection->input, capacity);
+    if (grown == NULL) return 0;
+    connection->input = grown;
+    connection->input_capacity = capacity;
+    return 1;
+}
+
+/* Keeps data[done, bytes) in the connection's own buffer. `data` may be that buffer. 0 without memory. */
+static int keep_input(fc_connection *connection, const uint8_t *data, uint64_t bytes, uint64_t done, fc_parser *unfinished)
+{
+    uint64_t left = bytes - done;
+    const uint8_t *request = data + done;
+    if (left == 0) {
+        drop_input(connection);
+        return 1;
+    }
+    int is_own = data == connection->input;
+    if (unfinished != NULL) fc_parser_rebase(unfinished, request, NULL); /* kept as offsets */
+    if (is_own) memmove(connection->input, request, left);
+    else {
+        uint8_t *copy = malloc(left);
+        if (copy == NULL) return 0;
+        memcpy(copy, request, left);
+        drop_input(connection);
+        connection->input = copy;
+        connection->input_capacity = left;
+    }
+    connection->input_bytes = left;
+    if (unfinished == NULL || left <= SMALL_BYTES) return 1;
+    connection->parser = malloc(sizeof *connection->parser);
+    if (connection->parser == NULL) return 0;
+    *connection->parser = *unfinished;
+    fc_parser_init(unfinished);
+    return 1;
+}
+
+static void end_turn(fc_connection *connection, const uint8_t *data, uint64_t bytes, uint64_t done, fc_parser *unfinished)
+{
+    int64_t query_bytes_max = fc_config_number(&connection->worker->server->host->config, FC_CONFIG_CLIENT_QUERY_BUFFER_LIMIT);
+    if (!connection->is_closing && !keep_input(connection, data, bytes, done, unfinished)) {
+        fc_connection_close(connection);
+        return;
+    }
+    if (connection->is_closing) drop_input(connection);
+    if ((int64_t)connection->input_bytes > query_bytes_max) {
+        fc_server_log(connection->worker->server, FC_SERVER_LEVEL_WARNING, connection->client.id, "client %llu: closed, its request is longer than client-query-buffer-limit",
+                      (unsigned long long)connection->client.id);
+        fc_connection_close(connection);
+        return;
+    }
+    fc_connection_flush(connection);
+    if (connection->is_dead) return;
+    if (connection->memory_bytes != sizeof *connection || connection->input != NULL) fc_connection_count_memory(connection);
+    fc_connection_arm(connection);
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* Reads into `room`. -1: the connection was closed, nothing is to be done; 0: nothing came. */
+static int64_t receive(fc_connection *connection, uint8_t *room, uint64_t bytes)
+{
+    ssize_t count = recv(connection->source.fd, room, bytes, 0);
+    if (FC_LIKELY(count > 0)) {
+        fc_counter_add(&connection->worker->stats.input_bytes, (uint64_t)count);
+        return count;
+    }
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return 0;
+    fc_connection_close(connection);
+    return -1;
+}
+
+void fc_batch_read(fc_connection *connection)
+{
+    fc_worker *worker = connection->worker;
+    fc_parser *unfinished;
+    if (connection->parser != NULL) { /* a long request, in its own buffer */
+        uint64_t wanted = connection->parser->wanted > connection->input_bytes + FC_INPUT_BYTES ? connection->parser->wanted : connection->input_bytes + FC_INPUT_BYTES;
+        if (!grow_input(connection, wanted)) {
+            fc_connection_close(connection);
+            return;
+        }
+        int64_t count = receive(connection, connection->input + connection->input_bytes, connection->input_capacity - connection->input_bytes);
+        if (count <= 0) return;
+        connection->input_bytes += (uint64_t)count;
+        connection->active_ns = fc_clock_mono_ns();
+        if (connection->input_bytes < connection->parser->wanted) {
+            end_turn(connection, connection->input, connection->input_bytes, 0, NULL);
+            return;
+        }
+        uint64_t done = run_input(connection, connection->input, connection->input_bytes, &unfinished);
+        end_turn(connection, connection->input, connection->input_bytes, done, unfinished);
+        return;
+    }
+    uint64_t kept = connection->input_bytes;
+    if (kept > 0) memcpy(worker->input, connection->input, kept);
+    int64_t count = receive(connection, worker->input + kept, FC_INPUT_BYTES - kept);
+    if (count <= 0) return;
+    connection->active_ns = fc_clock_mono_ns();
+    uint64_t done = run_input(connection, worker->input, kept + (uint64_t)count, &unfinished);
+    end_turn(connection, worker->input, kept + (uint64_t)count, done, unfinished);
+}
+
+void fc_batch_go_on(fc_connection *connection)
+{
+    fc_parser *unfinished = NULL;
+    if (connection->is_dead || connection->waits != 0) return;
+    if (connection->input_bytes == 0) {
+        fc_connection_flush(connection);
+        fc_connection_arm(connection);
+        return;
+    }
+    uint64_t done = run_input(connection, connection->input, connection->input_bytes, &unfinished);
+    end_turn(connection, connection->input, connection->input_bytes, done, unfinished);
+}
