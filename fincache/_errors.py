@@ -23,6 +23,7 @@
     |-- ForeignSegment, TruncatedSegment, LayoutNewer, LayoutOlder, CorruptSegment (ValueError)
     |-- SizeTooSmall (ValueError)
     |-- AddressInUse (OSError)                |-- PathTooLong (ValueError)
+    |-- CommandError (RuntimeError)           an error that a command of Cache.execute() replied with
     `-- InternalError (RuntimeError)
 
 Numbers, messages and hints are rows of csrc/base/status.def and are nowhere repeated here: `_core` reads the rows from the C
@@ -250,6 +251,10 @@ class PathTooLong(FinCacheError, ValueError):
 
 class SystemFailure(FinCacheError, OSError):
     """A system call failed; the detail names it and its errno."""
+
+
+class CommandError(FinCacheError, RuntimeError):
+    """A command that Cache.execute() ran replied with an error; the message is its text."""
 
 
 class InternalError(FinCacheError, RuntimeError):

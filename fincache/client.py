@@ -38,7 +38,8 @@ from fincache._arguments import Encodable, integer
 from fincache._arguments import decode as decode_utf8
 from fincache._arguments import encode as encode_utf8
 from fincache._commands import ReplyT
-from fincache._core import Attachment, Session, refusal, refused_type
+from fincache._core import Attachment, Reply, Session, parse_reply, refusal, refused_type
+from fincache._errors import FinCacheError
 from fincache._expiry import ExpiryCommands
 from fincache._mapping import MappingCommands
 from fincache._numbers import NumberCommands
@@ -211,6 +212,30 @@ class Cache(_Door, AllCommands[ReplyT]):
         return divmod(time_ns() // 1_000, 1_000_000)
 
     # ------------------------------------------------------------------ the segment
+
+    def execute(self, *arguments: Encodable) -> Reply:
+        """Runs any command by its name, as a RESP client of the daemon would: `cache.execute("SET", "k", "v", "EX", 10)`.
+
+        Args:
+            *arguments: the command's name and its arguments.
+
+        Returns:
+            The reply as Python objects: bytes for bulk strings, str for status replies ("OK"), int, float, None, list, dict, set.
+            The errors inside an EXEC's list are exceptions as values.
+
+        Raises:
+            CommandError: the command replied with an error. WrongType, OutOfMemory, Busy, Contended, ReadOnly: likewise, where
+                these say as much.
+            InvalidArgument: there is no argument.
+
+        SELECT, MULTI, WATCH and CLIENT SETNAME last for later calls of the same thread on this Cache's database. Cost: 3 us more
+        than the method of the same name.
+        """
+        words = [self._encode(argument) for argument in arguments]
+        reply = parse_reply(self._session().execute(self._attachment.host(), self._database, words))
+        if isinstance(reply, FinCacheError):
+            raise reply
+        return reply
 
     def stats(self) -> Stats:
         """Counters and memory of the whole segment, over all processes. Takes no lock."""

@@ -53,7 +53,7 @@ FOLDERS_SKIPPED = {".git", ".venv", "build", "dist", "__pycache__", "node_module
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 LABEL = re.compile(r"\[([a-z][a-z0-9_]*\.[a-z][a-z0-9_]*)\]")
-RAW_ATOMIC = re.compile(r"\b(__atomic_\w+|__sync_\w+|_Atomic|stdatomic\.h|volatile)\b")
+RAW_ATOMIC = re.compile(r"\b(__atomic_\w+|__sync_\w+|_Atomic|stdatomic\.h|volatile(?!-))\b")
 LAYOUT_CLAIM = re.compile(r"\b(?:_Static_assert|static_assert)\s*\(\s*offsetof\b")
 
 

@@ -7,7 +7,7 @@
  * Stops        a batch ends early, and what was not run is kept, when a command has to wait or replies pile up (worker.h, Standing).
  */
 #include "server/worker.h"
-#include "table/lookup.h"
+#include "table/prefetch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,21 +25,6 @@
 static void prefetch_bucket(const fc_session *session, const fc_request *request)
 {
     if (request->key_is_ready) __builtin_prefetch(fc_home_of(session, request->key.hash));
-}
-
-static void prefetch_block(const fc_session *session, const fc_request *request)
-{
-    if (!request->key_is_ready) return;
-    const fc_bucket *home = fc_home_of(session, request->key.hash);
-    uint64_t tag = request->key.hash >> FC_ENTRY_TAG_SHIFT;
-    for (uint32_t i = 0; i < FC_BUCKET_ENTRIES; i++) {
-        uint64_t word = fc_load_relaxed(&home->entries[i]);
-        fc_ref ref = word & FC_ENTRY_REF_MASK;
-        if (word >> FC_ENTRY_TAG_SHIFT != tag || !fc_ref_is_block(session, ref)) continue;
-        __builtin_prefetch(fc_at(session, ref));
-        __builtin_prefetch(fc_at(session, ref + 64));
-        __builtin_prefetch(fc_at(session, ref + 96));
-    }
 }
 
 /* Puts the connection to the side: the command met a key whose lock does not come. 0: it has waited long enough. */
@@ -81,7 +66,7 @@ static uint32_t run_requests(fc_connection *connection, uint32_t count)
 {
     fc_worker *worker = connection->worker;
     if (count > 1)
-        for (uint32_t i = 0; i < count; i++) prefetch_block(worker->session, &worker->requests[i]);
+        for (uint32_t i = 0; i < count; i++) if (worker->requests[i].key_is_ready) fc_prefetch_blocks(worker->session, &worker->requests[i].key, 1);
     for (uint32_t i = 0; i < count; i++) {
         if (FC_UNLIKELY(!run_request(connection, &worker->requests[i]))) return i;
         if (FC_UNLIKELY(worker->reply.bytes > GATHER_BYTES)) fc_connection_flush(connection);
@@ -177,12 +162,12 @@ static uint64_t run_input(fc_connection *connection, const uint8_t *data, uint64
         }
         done = made.at;
         if (made.result == FC_PARSE_ERROR) {
-            refuse_protocol(connection, &worker->parsers[made.count]);
+            refuse_protocol(connection, worker->parsers + made.count);
             trim_parsers(worker, made.count);
             return bytes;
         }
         if (made.result == FC_PARSE_MORE) {
-            *unfinished = &worker->parsers[made.count];
+            *unfinished = worker->parsers + made.count;
             return done;
         }
         trim_parsers(worker, made.count);

@@ -32,6 +32,7 @@ Modules, each importing only what stands above it:
     handle      the pointer to a mapping
     keys        keys hashed once
     calls       a session's life, and out-parameters
+    executing, resp_values       commands by name, and their replies
     reading, writing, session    class Session
     attachment  open, attach, close, fork
 """
@@ -40,6 +41,7 @@ from fincache._core.attachment import Attachment, Options, list_names, unlink
 from fincache._core.binding import BINDING, door, native, record_door
 from fincache._core.handle import Handle, closed
 from fincache._core.keys import Keys
+from fincache._core.resp_values import Reply, parse_reply
 from fincache._core.session import Session, schema_id
 from fincache._core.statuses import (
     AGE_ANY_NS,
@@ -99,12 +101,14 @@ __all__ = [
     "Handle",
     "Keys",
     "Options",
+    "Reply",
     "Session",
     "StatusRow",
     "closed",
     "door",
     "list_names",
     "no_such_key",
+    "parse_reply",
     "record_door",
     "refusal",
     "refused_type",

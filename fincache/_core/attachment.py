@@ -8,6 +8,7 @@ import weakref
 from dataclasses import dataclass, fields
 from typing import Any
 
+from fincache._core.executing import Host
 from fincache._core.handle import Handle, closed
 from fincache._core.keys import Keys
 from fincache._core.session import Session, unpack_stats
@@ -110,6 +111,7 @@ class Attachment:
         self._database_count = 0  # not looked up yet
         self._open = [_Local()]  # emptied by whoever closes
         self._local: _Local | _ClosedLocal = self._open[0]
+        self._hosts: list[Host] = []
         _attachments.add(self)
 
     @classmethod
@@ -229,6 +231,12 @@ class Attachment:
             self._handle.unpin(pin)
         return found
 
+    def host(self) -> Host:
+        """What executing clients share, made when it is first asked for. Two threads that race leave one of two unused."""
+        if not self._hosts:
+            self._hosts.append(Host(self._handle))
+        return self._hosts[0]
+
     def set_policy(self, policy: int) -> None:
         """fc_cache_set_policy."""
         pin = self._handle.pin()
@@ -245,6 +253,7 @@ class Attachment:
         for pin, ident in list(handle.pins.items()):
             if ident != here:
                 del handle.pins[pin]
+        self._hosts = []  # a lock of it may be held by a thread that is not here
         local = _Local()
         if handle.closing:
             self._local = _ClosedLocal(local)

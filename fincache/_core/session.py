@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from fincache._core.executing import Executes
 from fincache._core.reading import Reads
 from fincache._core.statuses import KEY_BYTES_MAX, TYPE_NAMES, check, new_uncleared
 from fincache._core.writing import Writes
@@ -18,7 +19,7 @@ def _visit_key(context: Any, key: Any, key_bytes: int, kind: int) -> int:
     return 0
 
 
-class Session(Reads, Writes):
+class Session(Reads, Writes, Executes):
     """One thread's right to read and write. Methods take a database and keys as bytes, and never keep a reference to them.
 
     A miss is None (values) or False. Failures raise.

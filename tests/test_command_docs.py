@@ -1,0 +1,13 @@
+"""docs/commands.md is what the table says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_document_is_up_to_date() -> None:
+    """Whoever changes commands.def runs the generator, too."""
+    result = subprocess.run([sys.executable, ROOT / "tools" / "make_command_docs.py", "--check"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
