@@ -9,5 +9,6 @@ ROOT = Path(__file__).parent.parent
 
 def test_the_document_is_up_to_date() -> None:
     """Whoever changes commands.def runs the generator, too."""
-    result = subprocess.run([sys.executable, ROOT / "tools" / "make_command_docs.py", "--check"], capture_output=True, text=True, check=False)
+    command = [sys.executable, ROOT / "tools" / "make_command_docs.py", "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout

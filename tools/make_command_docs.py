@@ -18,7 +18,7 @@ TABLE = ROOT / "csrc" / "commands" / "commands.def"
 DOCUMENT = ROOT / "docs" / "commands.md"
 
 ROW = re.compile(
-    r'^FC_(?P<kind>COMMAND|SUBCOMMAND)\((?:\w+, "(?P<parent>[^"]+)", )?\w+, "(?P<name>[^"]+)", (?P<handler>\w+), (?P<arity>-?\d+), '
+    r'^FC_(?:COMMAND|SUBCOMMAND)\((?:\w+, "(?P<parent>[^"]+)", )?\w+, "(?P<name>[^"]+)", (?P<handler>\w+), (?P<arity>-?\d+), '
     r"(?P<flags>[\w |]+), (?P<first>-?\d+), (?P<last>-?\d+), (?P<step>-?\d+), "
     r'"(?P<group>[^"]*)", "(?P<since>[^"]*)", "(?P<complexity>[^"]*)", "(?P<syntax>[^"]*)", "(?P<summary>[^"]*)"\)$'
 )
@@ -29,9 +29,9 @@ Generated from csrc/commands/commands.def by tools/make_command_docs.py; do not 
 (`cache.execute("SET", "k", "v")`) and over RESP. "Since" is the version of Redis that brought the command; replies, errors and
 edge cases are those of Redis 7.2.
 
-Commands of several keys (MSET, DEL, RENAME ...) and MULTI/EXEC change all their keys at one instant: every reader sees all of it or
-nothing, in-process readers included, and so does whoever comes after a kill -9. A transaction that contains a command about a whole
-database (marked *whole* below) is committed in parts, before and after that command.
+Commands of several keys (MSET, DEL, RENAME ...) and MULTI/EXEC change all their keys at one instant: every reader sees all of it
+or nothing, in-process readers included, and so does whoever comes after a kill -9. A transaction that contains a command about a
+whole database (marked *whole* below) is committed in parts, before and after that command.
 """
 
 
