@@ -124,6 +124,8 @@ def under_writer(bench: Bench, readers: Sequence[SideProcess], writers: dict[str
     for reader, read in pairs:
         name = name_of(reader.name, read)
         numbers = reader.ask("distribution", operation=read)
+        least = statistics.median(shares[reader.name, read])
+        is_alone = least < SHARE_MIN and not reader.has_server
         bench.quantiles(
             f"{title}, {name}",
             "ns",
@@ -133,6 +135,7 @@ def under_writer(bench: Bench, readers: Sequence[SideProcess], writers: dict[str
             operation=title,
             target=WRITING_TARGETS.get((reader.name, read)),
             ratio=ratio_of_rounds(medians[reader.name, read], reference) if reference else None,
+            doubt=f"not at once: reader or writer had {least:.0%} of a processor" if is_alone else None,
         )
         wrong = f"{numbers['torn']:,} with a torn row"
         if writing == "write":
@@ -140,11 +143,9 @@ def under_writer(bench: Bench, readers: Sequence[SideProcess], writers: dict[str
         if numbers["refused"]:
             wrong += f", and {numbers['refused']:,} reads more ended with Contended"
         rate = statistics.median(rates[reader.name])
-        told = f"{name}, under {WRITERS[writing]}: {rate:,.0f} writes a second meanwhile; of {numbers['reads']:,} arrays {wrong}"
-        least = statistics.median(shares[reader.name, read])
-        if least < SHARE_MIN and not reader.has_server:
-            told += f"; NOT AT ONCE: reader or writer had {least:.0%} of a processor"
-        bench.note(told)
+        bench.note(
+            f"{name}, under {WRITERS[writing]}: {rate:,.0f} writes a second meanwhile; of {numbers['reads']:,} arrays {wrong}"
+        )
         if is_ours(name) and (numbers["torn"] or (numbers["mixtures"] and read in CUTS)):
             raise SystemExit(f"{name} delivered what was never written: {wrong}")
 

@@ -128,7 +128,7 @@ class Page:
                 target_text(figure),
                 value_text(judged(figure), figure["unit"]),
                 value_text(figure["cpu"], figure["unit"]) if "cpu" in figure else "",
-                "yes" if figure["met"] else "**no**",
+                verdict(figure),
             ]
             for figure in self.figures
             if "target" in figure
@@ -259,6 +259,12 @@ def processor(row: Row) -> str:
     """A cell: the caller's processor time, and the server's."""
     server = f" + {time_text(row['server_cpu'])}" if "server_cpu" in row else ""
     return f"{time_text(row['cpu'])}{server}" if "cpu" in row else ""
+
+
+def verdict(figure: Row) -> str:
+    """A cell: whether a target was met, and what speaks against believing it."""
+    met = "yes" if figure["met"] else "**no**"
+    return f"{met}, but {figure['doubt']}" if "doubt" in figure else met
 
 
 def promise(row: Row) -> str:

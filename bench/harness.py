@@ -155,6 +155,7 @@ class Bench:
         ratio: float | None = None,
         cpu: float | None = None,
         server_cpu: float | None = None,
+        doubt: str | None = None,
     ) -> None:
         """Prints one figure.
 
@@ -168,6 +169,7 @@ class Bench:
             ratio: how many times the reference's number this is (ratio_of_rounds).
             cpu: processor time of the caller for one operation.
             server_cpu: processor time of the server's side for one operation; None if there is no server.
+            doubt: why the figure says less than it should, in this run.
         """
         ordered = sorted(samples)
         numbers = {
@@ -188,6 +190,7 @@ class Bench:
             ratio=ratio,
             cpu=cpu,
             server_cpu=server_cpu,
+            doubt=doubt,
         )
 
     def quantiles(
@@ -203,9 +206,10 @@ class Bench:
         ratio: float | None = None,
         cpu: float | None = None,
         server_cpu: float | None = None,
+        doubt: str | None = None,
     ) -> None:
         """Prints one figure whose quantiles are known already. Arguments as for `figure`; `count` samples are behind them."""
-        optional: dict[str, object] = {"ratio": ratio, "cpu": cpu, "server_cpu": server_cpu}
+        optional: dict[str, object] = {"ratio": ratio, "cpu": cpu, "server_cpu": server_cpu, "doubt": doubt}
         if target is not None:
             met = target.is_met(numbers[target.judged])
             optional |= {"judged": target.judged, "relation": target.relation, "target": target.value, "met": met}
@@ -223,6 +227,8 @@ class Bench:
             words.append(f"server {server_cpu:>11,.1f}")
         if target is not None:
             words.append(f"{target.relation} {target.value:g}: {'met' if given['met'] else 'missed'}")
+        if doubt is not None:
+            words.append(f"({doubt})")
         print("  ".join(words), flush=True)
 
     def side(self, name: str, settings: str) -> None:

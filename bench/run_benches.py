@@ -141,7 +141,7 @@ def print_table(figures: Sequence[Row], skipped: Sequence[Row]) -> None:
     for figure in figures:
         ratio = f"{figure['ratio']:,.2f} x" if "ratio" in figure else ""
         target = f"{figure['relation']} {figure['target']:g}" if "target" in figure else ""
-        met = ("yes" if figure["met"] else "no") if target else ""
+        met = benchmarks_page.verdict(figure).replace("*", "") if target else ""
         print(
             f"{figure['bench']:<15} {figure['figure']:<92} {ratio:>10} {judged(figure):>14,.2f} {figure['unit']:<5} "
             f"{figure['median_of_rounds']:>14,.2f} {target:>12}  {met:<4}"
