@@ -66,16 +66,16 @@ def _is_record_class(kind: object) -> bool:
 def _class_node(cls: type, outer: tuple[type, ...]) -> Struct:
     if cls in outer:
         raise refusal("INVALID_ARGUMENT", f"{cls.__name__} contains itself", "A record has a fixed size.")
-    try:
-        hints = typing.get_type_hints(cls, include_extras=True)
-    except (NameError, TypeError) as error:
-        hint = "Name types that are defined in the module of the class, not in a function."
-        raise refusal("INVALID_ARGUMENT", f"the annotations of {cls.__name__} cannot be resolved: {error}", hint) from None
     if dataclasses.is_dataclass(cls):
         names, make = _dataclass_fields(cls)
         take = _attributes(names)
     else:
         names, make, take = cls._fields, cls, None  # type: ignore[attr-defined]  # a NamedTuple is its values
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except (NameError, TypeError) as error:
+        hint = "Name types that are defined in the module of the class, not in a function."
+        raise refusal("INVALID_ARGUMENT", f"the annotations of {cls.__name__} cannot be resolved: {error}", hint) from None
     if not names or not set(names) <= hints.keys():
         raise refusal("INVALID_ARGUMENT", f"{cls.__name__} has no fields with types", ALLOWED)
     nodes = tuple(_node(hints[name], f"{cls.__name__}.{name}", (*outer, cls)) for name in names)
@@ -105,10 +105,10 @@ def _attributes(names: tuple[str, ...]) -> Callable[[Any], tuple[object, ...]]:
 
 def _node(annotation: Any, path: str, outer: tuple[type, ...]) -> Node:
     """The tree of one annotation. Raises InvalidArgument."""
-    extras: tuple[Any, ...] = ()
+    annotation, extras = _unalias(annotation), ()
     if typing.get_origin(annotation) is Annotated:
-        annotation, *extras_found = typing.get_args(annotation)
-        extras = tuple(extras_found)
+        annotation, *found = typing.get_args(annotation)
+        annotation, extras = _unalias(annotation), tuple(found)
     origin = typing.get_origin(annotation)
     if origin is tuple:
         return _tuple_node(typing.get_args(annotation), extras, path, outer)
@@ -117,6 +117,18 @@ def _node(annotation: Any, path: str, outer: tuple[type, ...]) -> Node:
     if _is_record_class(annotation) and not extras:
         return _class_node(annotation, outer)
     return _scalar_node(annotation, extras, path)
+
+
+def _unalias(annotation: Any) -> Any:
+    """What `type Price = float` stands for (Python 3.12); NDArray is such an alias, too, from numpy 2.5 on."""
+    while not isinstance(annotation, type):
+        if hasattr(annotation, "__value__") and typing.get_origin(annotation) is None:
+            annotation = annotation.__value__
+        elif hasattr(typing.get_origin(annotation), "__value__"):
+            annotation = typing.get_origin(annotation).__value__[typing.get_args(annotation)]
+        else:
+            break
+    return annotation
 
 
 def _scalar_node(kind: Any, extras: tuple[Any, ...], path: str) -> Node:

@@ -546,7 +546,6 @@ NUMBERS += [
     np.float32(1.5),
     np.int8(-3),
     np.uint64(1 << 63),
-    np.True_,
     "1",
     b"1",
     None,
