@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -52,6 +54,22 @@ class TestTheEnd:
         with Path("/dev/full").open("wb") as full:
             found = subprocess.run([*FINCACHE, "-s", cache.name, "get", "k"], stdout=full, stderr=subprocess.PIPE, check=False)
         assert (found.returncode, found.stderr) == (ExitCode.FAILED, b"fincache: No space left on device\n")
+
+    def test_closed_output_is_no_failure(self, cache: fincache.Cache) -> None:
+        cache.set("k", "v")
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *FINCACHE, "-s", cache.name]
+        for arguments in (["get", "k"], ["set", "k", "v"], ["stat", "--json"]):
+            found = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, check=False)
+            assert (found.returncode, found.stderr) == (0, b"")
+
+    def test_an_encoding_that_lacks_a_character_is_no_failure(self, cache: fincache.Cache) -> None:
+        cache.set("k", "5 \u20ac \U0001f600")
+        environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+        found = program("-s", cache.name, "get", "--no-raw", "k", env=environment)
+        assert (found.returncode, found.stdout) == (0, b'"5 \\u20ac \\U0001f600"\n')
+        found = program("-s", cache.name, "get", "--json", "k", env=environment)
+        assert json.loads(found.stdout) == {"key": "k", "value": "5 \u20ac \U0001f600"}
+        assert program("-s", cache.name, "get", "--raw", "k", env=environment).stdout == cache.get("k")
 
     def test_help_names_every_command_and_every_exit_code(self) -> None:
         text = call("--help").stdout

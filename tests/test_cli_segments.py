@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,6 +140,23 @@ class TestStat:
             found = loaded(call("stat", cache.name, "--json"))
         assert pid in [process["pid"] for process in found["processes"]]
         assert pid not in [session["pid"] for session in found["sessions"]]
+
+    def test_a_session_of_another_pid_namespace_is_not_taken_for_a_process_here(self, cache: fincache.Cache) -> None:
+        """There it is pid 2; here that is a thread of the kernel."""
+        code = "import fincache, sys; c = fincache.attach(sys.argv[1]); c.set('k', 1); print(flush=True); sys.stdin.read()"
+        command = ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c", '"$@"; true', "sh"]
+        command += [sys.executable, "-c", code, cache.name]
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        except FileNotFoundError:
+            pytest.skip("there is no unshare")
+        assert process.stdout is not None
+        if process.stdout.readline() != b"\n":
+            pytest.skip(f"no new PID namespace: {process.communicate()[1].decode()}")
+        found = loaded(call("stat", cache.name, "--json"))
+        process.communicate(b"")
+        [session] = found["sessions"]
+        assert (session["pid"], session["live"], session["command"]) == (2, True, None)
 
 
 class TestRm:

@@ -16,6 +16,7 @@ Signals     SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that sessions
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -122,6 +123,7 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP, and that stays
             signal.signal(number, _end)
+    _prepare_streams()
     if COMPLETION_VARIABLE in os.environ:
         importlib.import_module("fincache.cli.cmd_completion").answer_shell()
     try:
@@ -130,6 +132,14 @@ def main() -> NoReturn:
         _give_stdout_up()
         sys.exit(128 + ended.signal_number)
     raise AssertionError("click ends the process")
+
+
+def _prepare_streams() -> None:
+    """Output may be closed (>&-), or in an encoding that lacks a character of a key: neither is a fault of the command."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 -- until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _give_stdout_up() -> None:

@@ -10,7 +10,7 @@ import click
 import fincache
 from fincache.cli.cmd_segments import attached_json, info_json, object_path
 from fincache.cli.output import Json, duration_text, json_option, print_json, size_text, table
-from fincache.cli.processes import command_of, read_mappings, shorten
+from fincache.cli.processes import command_of, read_mappings, shorten, user_command
 from fincache.cli.target import Target, complete_segment, pass_target, segment_option
 
 COMMAND_CHARACTERS_MAX = 60
@@ -24,6 +24,7 @@ class Reading:
     stats: fincache.Stats
     sessions: list[fincache.SessionInfo]
     keys_by_database: dict[int, int]
+    inode: int
     pids: list[int]  # of processes that map it, as far as they may be looked into
 
     @classmethod
@@ -32,8 +33,9 @@ class Reading:
         with fincache.attach(name, readonly=True) as cache:
             info, stats, sessions = cache.info(), cache.stats(), cache.sessions()
             counts = {number: cache.db(number).dbsize() for number in range(info.databases)}
-        pids = read_mappings().pids_of(object_path(name).stat().st_ino)
-        return cls(info, stats, sessions, {number: count for number, count in counts.items() if count}, pids)
+        inode = object_path(name).stat().st_ino
+        filled = {number: count for number, count in counts.items() if count}
+        return cls(info, stats, sessions, filled, inode, read_mappings().pids_of(inode))
 
     def to_json(self) -> dict[str, Json]:
         """stat --json."""
@@ -41,7 +43,7 @@ class Reading:
             "segment": info_json(self.info),
             "stats": vars(self.stats) | {"hit_ratio": hit_ratio(self.stats.hits, self.stats.misses)},
             "databases": [{"db": number, "keys": count} for number, count in self.keys_by_database.items()],
-            "sessions": [session_json(session) for session in self.sessions],
+            "sessions": [session_json(session, self.inode) for session in self.sessions],
             "processes": attached_json(self.pids),
         }
 
@@ -51,9 +53,9 @@ def hit_ratio(hits: float, misses: float) -> float | None:
     return hits / (hits + misses) if hits + misses else None
 
 
-def session_json(session: fincache.SessionInfo) -> dict[str, Json]:
-    """A session, with the command of its process."""
-    return vars(session) | {"command": command_of(session.pid) if session.live else None}
+def session_json(session: fincache.SessionInfo, inode: int) -> dict[str, Json]:
+    """A session, with the command of its process, None where that cannot be seen."""
+    return vars(session) | {"command": (user_command(session.pid, inode) or None) if session.live else None}
 
 
 @click.command("stat")
@@ -168,7 +170,7 @@ def _session_lines(reading: Reading) -> list[str]:
             f"{session.gets:,}",
             f"{session.sets:,}",
             size_text(session.magazine_bytes),
-            shorten(command_of(session.pid), COMMAND_CHARACTERS_MAX) if session.live else "",
+            shorten(user_command(session.pid, reading.inode), COMMAND_CHARACTERS_MAX) if session.live else "",
         )
         for session in reading.sessions
     ]

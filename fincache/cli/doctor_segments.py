@@ -14,7 +14,7 @@ import fincache
 from fincache.cli.cmd_segments import Listed, object_path
 from fincache.cli.findings import Finding, Level, Repair
 from fincache.cli.output import size_text
-from fincache.cli.processes import LOCK_PREFIX, SHM, Mappings, command_of, is_open_anywhere, state_of, who
+from fincache.cli.processes import LOCK_PREFIX, SHM, Mappings, command_of, is_open_anywhere, maps, state_of, who
 
 FULL_RATIO = 0.9  # of memory under noeviction, and of session slots
 HUGE_WORTH_BYTES = 64 << 20  # from here on a second-level TLB of 1536 entries covers less than a tenth
@@ -113,6 +113,7 @@ def check_sessions(name: str) -> Iterator[Finding]:
     """Dead and stopped sessions, and slots that run out."""
     with fincache.attach(name, readonly=True) as cache:
         sessions, info = cache.sessions(), cache.info()
+    inode = object_path(name).stat().st_ino
     dead = [session for session in sessions if not session.live]
     if dead:
         pids = ", ".join(str(pid) for pid in sorted({session.pid for session in dead}))
@@ -128,7 +129,7 @@ def check_sessions(name: str) -> Iterator[Finding]:
         )
     for session in sessions:
         state = STOPPED_STATES.get(state_of(session.pid, session.tid), "") if session.live else ""
-        if state:
+        if state and maps(session.pid, inode) is not False:
             yield Finding(
                 "stopped-session",
                 Level.WARNING,

@@ -101,7 +101,9 @@ def json_bytes(data: bytes) -> Json:
 
 def print_json(value: Json, *, line: bool = False) -> None:
     """Writes an object: over several lines, or as one `line` of a stream."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=None if line else 2))
+    # Another encoding than UTF-8 may lack a character; JSON has escapes for it.
+    is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(value, ensure_ascii=not is_utf8, indent=None if line else 2))
 
 
 # ------------------------------------------------------------------ tables and units

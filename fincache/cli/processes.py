@@ -50,8 +50,7 @@ class Mappings:
 
 def read_mappings() -> Mappings:
     """All mappings of objects in /dev/shm, of every process but this one. Some 10 us a process."""
-    device = SHM.stat().st_dev
-    mark = f" {os.major(device):02x}:{os.minor(device):02x} "
+    mark = _mark()
     found: list[Mapping] = []
     unreadable_count = 0
     for entry in PROC.iterdir():
@@ -66,6 +65,12 @@ def read_mappings() -> Mappings:
             continue  # it ended meanwhile
         found.extend(_mapping(int(entry.name), line) for line in text.splitlines() if mark in line)
     return Mappings(tuple(found), unreadable_count)
+
+
+def _mark() -> str:
+    """What a line of /proc/<pid>/maps has when it is about an object in /dev/shm: the device."""
+    device = SHM.stat().st_dev
+    return f" {os.major(device):02x}:{os.minor(device):02x} "
 
 
 def _mapping(pid: int, line: str) -> Mapping:
@@ -85,6 +90,27 @@ def command_of(pid: int) -> str:
         return ""
     printable = "".join(character if character.isprintable() else "?" for character in line)
     return printable[:COMMAND_CHARACTERS_MAX]
+
+
+def maps(pid: int, inode: int) -> bool | None:
+    """Whether a process maps an object of /dev/shm; None where that may not be looked into.
+
+    A session's pid is the one that its own PID namespace gave it. Here it may be another process's, or nobody's: whoever does not
+    map the segment is not meant.
+    """
+    try:
+        text = (PROC / str(pid) / "maps").read_text(encoding="utf-8", errors="replace")
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    mark = _mark()
+    return any(_mapping(pid, line).inode == inode for line in text.splitlines() if mark in line)
+
+
+def user_command(pid: int, inode: int) -> str:
+    """The command of a process that has a session in the segment behind `inode`; "" when it cannot be seen from here."""
+    return "" if maps(pid, inode) is False else command_of(pid)
 
 
 def state_of(pid: int, tid: int) -> str:

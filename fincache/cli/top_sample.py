@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 import fincache
+from fincache.cli.cmd_segments import object_path
 from fincache.cli.cmd_stat import hit_ratio
 from fincache.cli.output import Json
-from fincache.cli.processes import command_of
+from fincache.cli.processes import command_of, user_command
 
 # Counters of Stats whose rates are shown, in the order of the JSON.
 RATED = (
@@ -39,11 +40,13 @@ class Reading:
     info: fincache.SegmentInfo
     stats: fincache.Stats
     sessions: tuple[fincache.SessionInfo, ...]
+    inode: int  # of the segment's object; 0 when its name is gone
 
     @classmethod
     def take(cls, cache: fincache.Cache) -> Reading:
         """Some 15 us for each session, whose life the kernel is asked about, and up to 1 ms for the rest."""
-        return cls(time.monotonic_ns(), time.time_ns(), cache.info(), cache.stats(), tuple(cache.sessions()))
+        info, stats, sessions = cache.info(), cache.stats(), tuple(cache.sessions())
+        return cls(time.monotonic_ns(), time.time_ns(), info, stats, sessions, _inode_of(cache.name))
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Frame:
         seconds = max(after.mono_ns - before.mono_ns, 1) / 1e9
         rates = {name: max(0, getattr(after.stats, name) - getattr(before.stats, name)) / seconds for name in RATED}
         known = {_identity(session): session for session in before.sessions}
-        rows = [_row(session, known.get(_identity(session)), after.unix_ns, seconds) for session in after.sessions]
+        rows = [_row(session, known.get(_identity(session)), after, seconds) for session in after.sessions]
         rows.sort(key=lambda row: (-(row.gets_per_s + row.sets_per_s), row.info.pid, row.info.tid))
         return cls(after, after.mono_ns - before.mono_ns, rates, hit_ratio(rates["hits"], rates["misses"]), tuple(rows))
 
@@ -123,13 +126,26 @@ def _identity(session: fincache.SessionInfo) -> tuple[int, int, int, int]:
     return session.slot, session.pid, session.tid, session.opened_unix_ns
 
 
-def _row(session: fincache.SessionInfo, before: fincache.SessionInfo | None, now_unix_ns: int, seconds: float) -> SessionRow:
-    age_ns = max(0, now_unix_ns - session.opened_unix_ns)
+def _inode_of(name: str) -> int:
+    try:
+        return object_path(name).stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _command(session: fincache.SessionInfo, inode: int) -> str:
+    if not session.live:
+        return ""
+    return user_command(session.pid, inode) if inode else command_of(session.pid)
+
+
+def _row(session: fincache.SessionInfo, before: fincache.SessionInfo | None, after: Reading, seconds: float) -> SessionRow:
+    age_ns = max(0, after.unix_ns - session.opened_unix_ns)
     gets, sets = (0, 0) if before is None else (before.gets, before.sets)
     span_seconds = seconds if before is not None else max(1e-9, min(seconds, age_ns / 1e9))
     return SessionRow(
         session,
-        command_of(session.pid) if session.live else "",
+        _command(session, after.inode),
         age_ns,
         max(0, session.gets - gets) / span_seconds,
         max(0, session.sets - sets) / span_seconds,
