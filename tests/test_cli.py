@@ -10,12 +10,14 @@ from pathlib import Path
 import click
 import pytest
 from cli_programs import FINCACHE, call, finish, program, start
+from conftest import Child
 
 import fincache
 from fincache.cli import COMMANDS, command_line
 from fincache.cli.exits import ExitCode, exit_code_of
 from fincache.cli.output import count_text, duration_text, quote, size_text, unquote
 
+NOBODY = 65_534
 BINARY = bytes(range(256)) + "é €".encode()
 
 
@@ -34,6 +36,32 @@ class TestTheEnd:
         assert found.returncode == ExitCode.MISSING
         assert found.stderr.count(b"\n") == 1
         assert found.stderr.startswith(b"fincache: no segment of that name: segment no-such-segment.")
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+    def test_what_another_user_may_not_do_is_exit_code_4(self, cache: fincache.Cache) -> None:
+        cache.set("k", "v")
+        commands = (["get", "k"], ["set", "k", "w"], ["del", "k"], ["top", "--once", "-i", "0.05"], ["stat"], ["keys"])
+        for command in commands:  # imports what they need: the other user may have no right to read this Python
+            call("-s", cache.name, *command)
+        cache.set("k", "v")
+        listed = call("ls").stdout
+        assert call("rm", "no-such-segment").exit_code == ExitCode.MISSING
+
+        def try_as_nobody() -> None:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            for command in commands:
+                found = call("-s", cache.name, *command)
+                assert (found.exit_code, found.stdout) == (ExitCode.PERMISSION, ""), command
+                assert found.stderr.startswith("fincache: no permission for the segment: ")
+            assert call("rm", cache.name).exit_code == ExitCode.PERMISSION
+            assert call("rm", "--force", cache.name).exit_code == ExitCode.PERMISSION
+            assert "denied" in next(line for line in call("ls").stdout.splitlines() if line.startswith(cache.name))
+
+        assert cache.name in listed
+        Child(try_as_nobody).join()
+        assert cache.get("k") == b"v"
 
     def test_an_unknown_command_is_answered_with_the_nearest(self) -> None:
         found = call("gte")

@@ -246,14 +246,15 @@ def ls_command(as_json: bool) -> None:
     for line in table(headings, rows, left={"NAME", "MODE", "OWNER", "POLICY"}):
         click.echo(line)
     for listed in found:
-        if listed.problem:
+        if listed.problem and not isinstance(listed.error, fincache.PermissionDenied):  # which MODE and OWNER show
             click.echo(f"fincache: {listed.name}: {listed.problem}", err=True)
 
 
 def _row(listed: Listed, now_ns: int) -> tuple[str, ...]:
     who_may = (listed.name, stat.filemode(listed.mode)[1:], f"{listed.owner}:{listed.group}")
     if listed.info is None or listed.stats is None:
-        return (*who_may, "-", "-", "-", "-", "unusable", "-")
+        is_denied = isinstance(listed.error, fincache.PermissionDenied)
+        return (*who_may, "-", "-", "-", "-", "denied" if is_denied else "unusable", "-")
     return (
         *who_may,
         size_text(listed.info.size_bytes),
