@@ -28,9 +28,9 @@
 
 Numbers, messages and hints are rows of csrc/base/status.def and are nowhere repeated here: `_core` reads the rows from the C
 library when it is imported, looks each python_class up in `CLASSES`, and refuses to load when one is missing. The classes are
-written out so that a type checker and a reader see them; a test compares both lists. Three classes have no row of their own:
+written out so that a type checker and a reader see them; a test compares both lists. Four classes have no row of their own:
 NoSuchKey speaks for the answer MISS where Redis or a dict, too, has an error; InvalidType and NotText are the Python half of
-INVALID_ARGUMENT.
+INVALID_ARGUMENT; CommandError is an error reply, which has a text of its own.
 
 Each class is also the built-in exception it resembles, so `except TimeoutError` catches Busy. All of them can be pickled, and so
 cross from a multiprocessing worker to its parent.
