@@ -91,6 +91,7 @@ class Twins(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.both(0, "flushall")
+        self.both(1, "flushdb")
 
     def teardown(self) -> None:
         for cache in self.raw:
@@ -173,7 +174,9 @@ class Twins(RuleBasedStateMachine):
         instant = INSTANT + data.draw(st.integers(0, 5)) * APART
         if option == "exat":
             return data.draw(st.sampled_from([instant, datetime.fromtimestamp(instant, timezone.utc), 1, past]))
-        return data.draw(st.sampled_from([instant * 1000 + 123, datetime.fromtimestamp(instant, timezone.utc), 1, past]))
+        return data.draw(
+            st.sampled_from([instant * 1000 + 499, instant * 1000 + 500, datetime.fromtimestamp(instant, timezone.utc), 1, past])
+        )
 
     # -------------------------------------------------------------- one value
 
@@ -480,3 +483,14 @@ def test_keys_go_at_the_same_instant(reference_socket: str, cache: fincache.Cach
                         seen[there] += 1
         assert seen[True] > 0
         assert seen[False] > 0
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 499, 500, 501, 999])
+def test_seconds_are_rounded_as_redis_rounds_them(reference_socket: str, cache: fincache.Cache, milliseconds: int) -> None:
+    """expiretime and pexpiretime of an instant on either side of half a second."""
+    instant_ms = INSTANT * 1000 + milliseconds
+    with redis.Redis(unix_socket_path=reference_socket, db=6) as theirs:
+        for side in (theirs, cache):
+            side.set("a", 1, pxat=instant_ms)
+        assert cache.expiretime("a") == theirs.expiretime("a")
+        assert cache.pexpiretime("a") == theirs.pexpiretime("a") == instant_ms
