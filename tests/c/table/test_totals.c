@@ -50,8 +50,67 @@ static void used_bytes_are_exact_to_the_block(void)
     check_close(&made);
 }
 
+typedef struct class_sums {
+    uint32_t visited, stop_after, bytes_before;
+    uint64_t pages, used_bytes, magazine_bytes, used_buckets, free_pages;
+    fc_class_info of_104, of_pages;
+} class_sums;
+
+static int32_t add_class(void *context, const fc_class_info *info)
+{
+    class_sums *sums = context;
+    uint64_t used = info->blocks - info->free_blocks - info->magazine_blocks;
+    CHECK((info->kind == FC_CLASS_FREE) == (sums->visited == 0));
+    CHECK(info->kind != FC_CLASS_VALUES || info->block_bytes > sums->bytes_before);
+    if (info->kind != FC_CLASS_FREE) sums->bytes_before = info->block_bytes;
+    if (info->kind == FC_CLASS_FREE) sums->free_pages = info->pages;
+    if (info->kind == FC_CLASS_BUCKETS) sums->used_buckets = used;
+    if (info->kind == FC_CLASS_PAGES) sums->of_pages = *info;
+    if (info->kind == FC_CLASS_VALUES && info->block_bytes == 104) sums->of_104 = *info;
+    CHECK_EQUAL(info->pages * (FC_PAGE_BYTES / info->block_bytes), info->blocks);
+    sums->pages += info->pages;
+    sums->used_bytes += used * info->block_bytes;
+    sums->magazine_bytes += info->magazine_blocks * info->block_bytes;
+    return ++sums->visited == sums->stop_after;
+}
+
+/* The memory by size class adds up to the totals, and says where each block is. */
+static void classes_add_up(void)
+{
+    fixture made = check_open(2 << 20);
+    static char value[100000];
+    char text[17];
+    for (int i = 0; i < 5000; i++) { /* 16 + 32 bytes: blocks of 104 */
+        snprintf(text, sizeof text, "key %012d", i);
+        fc_key key = check_key(&made, text);
+        CHECK_OK(fc_set(made.session, &key, value, 32, NULL, NULL));
+    }
+    fc_key key = check_key(&made, "long");
+    CHECK_OK(fc_set(made.session, &key, value, sizeof value, NULL, NULL));
+    class_sums sums = {0};
+    CHECK_OK(fc_cache_classes(made.cache, add_class, &sums));
+    fc_stats stats = check_stats(&made);
+    CHECK_EQUAL(stats.arena_bytes, sums.pages * FC_PAGE_BYTES);
+    CHECK_EQUAL(stats.used_bytes, sums.used_bytes);
+    CHECK_EQUAL(stats.magazine_bytes, sums.magazine_bytes);
+    CHECK_EQUAL(stats.extension_buckets, sums.used_buckets);
+    CHECK_EQUAL(stats.pages_free, sums.free_pages);
+    CHECK(sums.used_buckets > 0);
+    CHECK_EQUAL(5000, sums.of_104.blocks - sums.of_104.free_blocks - sums.of_104.magazine_blocks);
+    CHECK(sums.of_104.magazine_blocks > 0);
+    CHECK_EQUAL(3, sums.of_pages.pages);
+    CHECK_EQUAL(0, sums.of_pages.free_blocks);
+    class_sums stopped = {.stop_after = 2};
+    CHECK_OK(fc_cache_classes(made.cache, add_class, &stopped));
+    CHECK_EQUAL(2, stopped.visited);
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_cache_classes(NULL, add_class, &sums));
+    CHECK_STATUS(FC_INVALID_ARGUMENT, fc_cache_classes(made.cache, NULL, &sums));
+    check_close(&made);
+}
+
 int main(void)
 {
+    RUN(classes_add_up);
     RUN(counters_count_what_they_say);
     RUN(used_bytes_are_exact_to_the_block);
     return check_report();
