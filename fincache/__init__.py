@@ -62,7 +62,7 @@ from fincache._errors import (
     WrongThread,
     WrongType,
 )
-from fincache._reports import Entry, SegmentInfo, SessionInfo, Stats
+from fincache._reports import Entry, SegmentInfo, SessionInfo, SizeClass, Stats
 from fincache.client import Cache
 from fincache.keyset import KeySet
 from fincache.segment import attach, open, segments, unlink  # noqa: A004 -- fincache.open, as gzip.open
@@ -110,6 +110,7 @@ __all__ = [
     "SegmentRetired",
     "SessionInfo",
     "SessionsFull",
+    "SizeClass",
     "SizeTooSmall",
     "Stats",
     "SystemFailure",

@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 ValueT = TypeVar("ValueT", covariant=True)
 Writer = Literal["alive", "dead", "unknown"]
+ClassKind = Literal["free", "values", "pages", "buckets"]
 Policy = Literal["noeviction", "allkeys-lru", "allkeys-random"]
 
 
@@ -149,6 +150,38 @@ class SegmentInfo:
     retired: bool
     locked: bool
     huge_advised: bool
+
+
+@dataclass(frozen=True)
+class SizeClass:
+    """The memory of one size class: pages that are divided into blocks of one size.
+
+    Attributes:
+        kind: "free": pages that no class has, a block being a page; "values": blocks of one key and value each; "pages": whole
+            pages, where long values go on; "buckets": extension buckets of the index.
+        block_bytes: size of a block.
+        pages: pages of the class.
+        blocks: that they are divided into.
+        free_blocks: of them, for any session to take.
+        magazine_blocks: free ones that sessions keep at hand.
+    """
+
+    kind: ClassKind
+    block_bytes: int
+    pages: int
+    blocks: int
+    free_blocks: int
+    magazine_blocks: int
+
+    @property
+    def used_blocks(self) -> int:
+        """Blocks that hold something; 0 at least, for the figures may be of different moments."""
+        return max(0, self.blocks - self.free_blocks - self.magazine_blocks)
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the blocks that hold something."""
+        return self.used_blocks * self.block_bytes
 
 
 @dataclass(frozen=True)

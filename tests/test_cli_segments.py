@@ -125,6 +125,7 @@ class TestStat:
         assert found["segment"]["segment_id"] == f"{cache.info().segment_id:016x}"
         assert found["databases"] == [{"db": 0, "keys": 1}, {"db": 3, "keys": 1}]
         assert (found["stats"]["gets"], found["stats"]["hit_ratio"]) == (2, 0.5)
+        assert sum(size_class["used_bytes"] for size_class in found["classes"]) == found["stats"]["used_bytes"]
         [session] = found["sessions"]
         assert (session["pid"], session["live"], session["sets"]) == (os.getpid(), True, 2)
         assert session["command"]

@@ -83,6 +83,7 @@ class TestOnce:
             assert abs(session["gets_per_s"] - gets * session["sets_per_s"]) <= (gets + 1) / seconds + 1
         assert frame["rates_per_s"]["gets"] >= fast["gets_per_s"]
         assert frame["hit_ratio"] == 1.0
+        assert sum(size_class["used_bytes"] for size_class in frame["classes"]) == frame["used_bytes"]
 
     def test_a_killed_session_is_shown_as_dead(self, cache: fincache.Cache) -> None:
         child = Child(lambda: _die_attached(cache.name))

@@ -16,6 +16,7 @@ STRUCTS = [
     (fincache.Stats, "fc_stats"),
     (fincache.SegmentInfo, "fc_cache_info"),
     (fincache.SessionInfo, "fc_session_info"),
+    (fincache.SizeClass, "fc_class_info"),
 ]
 
 
@@ -30,6 +31,24 @@ def test_options_have_the_fields_of_their_struct() -> None:
     """Every option of C can be set from Python, except the hash seed, which is for tests in C."""
     declared = {field.name for field in fields(_core.Options)}
     assert declared | {"hash_seed"} == {name for name, _ in ffi.typeof("fc_options").fields}
+
+
+def test_size_classes_add_up_to_the_totals(cache: fincache.Cache) -> None:
+    """Every page is in one class, and what the classes hold is what the segment holds."""
+    cache.set("small", b"1")
+    cache.set("long", bytes(200_000))
+    classes, stats = cache.classes(), cache.stats()
+    page_bytes = classes[0].block_bytes
+    assert classes[0].kind == "free"
+    assert [size_class.kind for size_class in classes[1:]] == ["values"] * (len(classes) - 2) + ["pages"]
+    assert sum(size_class.pages for size_class in classes) * page_bytes == stats.arena_bytes
+    assert classes[0].pages == stats.pages_free
+    assert sum(size_class.used_bytes for size_class in classes) == stats.used_bytes
+    assert sum(size_class.magazine_blocks * size_class.block_bytes for size_class in classes) == stats.magazine_bytes
+    assert 180_000 <= classes[-1].used_bytes < 200_000  # the head block has the rest
+    cache.close()
+    with pytest.raises(fincache.Closed):
+        cache.classes()
 
 
 def test_the_handle_is_given_back_once_and_last() -> None:

@@ -12,9 +12,9 @@ from fincache._core.executing import Host
 from fincache._core.handle import Handle, closed
 from fincache._core.keys import Keys
 from fincache._core.session import Session, unpack_stats
-from fincache._core.statuses import POLICY_NAMES, SEGMENT_BYTES_MIN, check
+from fincache._core.statuses import CLASS_KINDS, POLICY_NAMES, SEGMENT_BYTES_MIN, check
 from fincache._fincache import ffi, lib
-from fincache._reports import SegmentInfo, SessionInfo, Stats
+from fincache._reports import SegmentInfo, SessionInfo, SizeClass, Stats
 
 
 @ffi.def_extern(name="fcpy_visit_name", error=1)  # type: ignore[untyped-decorator]
@@ -27,6 +27,13 @@ def _visit_name(context: Any, name: Any) -> int:
 def _visit_session(context: Any, info: Any) -> int:
     values = {field.name: getattr(info, field.name) for field in fields(SessionInfo)}
     ffi.from_handle(context).append(SessionInfo(**values | {"live": bool(info.live)}))
+    return 0
+
+
+@ffi.def_extern(name="fcpy_visit_class", error=1)  # type: ignore[untyped-decorator]
+def _visit_class(context: Any, info: Any) -> int:
+    values = {field.name: getattr(info, field.name) for field in fields(SizeClass)}
+    ffi.from_handle(context).append(SizeClass(**values | {"kind": CLASS_KINDS[info.kind]}))
     return 0
 
 
@@ -236,6 +243,17 @@ class Attachment:
         if not self._hosts:
             self._hosts.append(Host(self._handle))
         return self._hosts[0]
+
+    def classes(self) -> list[SizeClass]:
+        """fc_cache_classes."""
+        found: list[SizeClass] = []
+        context = ffi.new_handle(found)
+        pin = self._handle.pin()
+        try:
+            check(lib.fc_cache_classes(self._handle.pointer, lib.fcpy_visit_class, context))
+        finally:
+            self._handle.unpin(pin)
+        return found
 
     def set_policy(self, policy: int) -> None:
         """fc_cache_set_policy."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fincache._errors import CLASSES, FinCacheError, InvalidType, NoSuchKey
 from fincache._fincache import ffi, lib
-from fincache._reports import Policy, Writer
+from fincache._reports import ClassKind, Policy, Writer
 
 # ------------------------------------------------------------------ statuses
 
@@ -117,6 +117,12 @@ WRITER_NAMES: dict[int, Writer] = {
     lib.FC_WRITER_UNKNOWN: "unknown",
     lib.FC_WRITER_ALIVE: "alive",
     lib.FC_WRITER_DEAD: "dead",
+}
+CLASS_KINDS: dict[int, ClassKind] = {
+    lib.FC_CLASS_FREE: "free",
+    lib.FC_CLASS_VALUES: "values",
+    lib.FC_CLASS_PAGES: "pages",
+    lib.FC_CLASS_BUCKETS: "buckets",
 }
 
 BUFFER_BYTES = 4096  # of a Call: one page holds nearly every value of a market-data cache

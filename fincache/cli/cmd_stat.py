@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
@@ -23,6 +24,7 @@ class Reading:
     info: fincache.SegmentInfo
     stats: fincache.Stats
     sessions: list[fincache.SessionInfo]
+    classes: list[fincache.SizeClass]
     keys_by_database: dict[int, int]
     inode: int
     pids: list[int]  # of processes that map it, as far as they may be looked into
@@ -31,17 +33,18 @@ class Reading:
     def take(cls, name: str) -> Reading:
         """Reads a segment, read-only."""
         with fincache.attach(name, readonly=True) as cache:
-            info, stats, sessions = cache.info(), cache.stats(), cache.sessions()
+            info, stats, sessions, classes = cache.info(), cache.stats(), cache.sessions(), cache.classes()
             counts = {number: cache.db(number).dbsize() for number in range(info.databases)}
         inode = object_path(name).stat().st_ino
         filled = {number: count for number, count in counts.items() if count}
-        return cls(info, stats, sessions, filled, inode, read_mappings().pids_of(inode))
+        return cls(info, stats, sessions, classes, filled, inode, read_mappings().pids_of(inode))
 
     def to_json(self) -> dict[str, Json]:
         """stat --json."""
         return {
             "segment": info_json(self.info),
             "stats": vars(self.stats) | {"hit_ratio": hit_ratio(self.stats.hits, self.stats.misses)},
+            "classes": [class_json(size_class) for size_class in self.classes],
             "databases": [{"db": number, "keys": count} for number, count in self.keys_by_database.items()],
             "sessions": [session_json(session, self.inode) for session in self.sessions],
             "processes": attached_json(self.pids),
@@ -51,6 +54,27 @@ class Reading:
 def hit_ratio(hits: float, misses: float) -> float | None:
     """Hits of all reads; None without reads."""
     return hits / (hits + misses) if hits + misses else None
+
+
+def class_json(size_class: fincache.SizeClass) -> dict[str, Json]:
+    """The memory of a size class."""
+    return vars(size_class) | {"used_blocks": size_class.used_blocks, "used_bytes": size_class.used_bytes}
+
+
+def class_lines(classes: Sequence[fincache.SizeClass]) -> list[str]:
+    """A table of the classes that have pages, the one with the most memory first."""
+    rows = [
+        (
+            "free pages" if size_class.kind == "free" else size_class.kind,
+            f"{size_class.block_bytes:,}",
+            f"{size_class.pages:,}",
+            f"{size_class.used_blocks:,}",
+            f"{100 * size_class.used_blocks / max(1, size_class.blocks):.0f}%",
+            size_text(size_class.used_bytes),
+        )
+        for size_class in sorted(classes, key=lambda size_class: (size_class.kind == "free", -size_class.pages))
+    ]
+    return table(("CLASS", "BLOCK BYTES", "PAGES", "USED BLOCKS", "FULL", "USED"), rows, left={"CLASS"})
 
 
 def session_json(session: fincache.SessionInfo, inode: int) -> dict[str, Json]:
@@ -76,6 +100,7 @@ def stat_command(target: Target, name: str | None, as_json: bool) -> None:
     for title, lines in (
         ("segment", _pairs(_segment_rows(reading))),
         ("memory", _pairs(_memory_rows(reading))),
+        ("memory by size class", class_lines(reading.classes)),
         ("operations", _pairs(_operation_rows(reading.stats))),
         ("trouble", _pairs(_trouble_rows(reading.stats))),
         (f"sessions ({len(reading.sessions)} of {reading.info.sessions_max})", _session_lines(reading)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import fincache
 from fincache.cli.cmd_segments import object_path
-from fincache.cli.cmd_stat import hit_ratio
+from fincache.cli.cmd_stat import class_json, hit_ratio
 from fincache.cli.output import Json
 from fincache.cli.processes import command_of, user_command
 
@@ -40,13 +40,15 @@ class Reading:
     info: fincache.SegmentInfo
     stats: fincache.Stats
     sessions: tuple[fincache.SessionInfo, ...]
+    classes: tuple[fincache.SizeClass, ...]
     inode: int  # of the segment's object; 0 when its name is gone
 
     @classmethod
     def take(cls, cache: fincache.Cache) -> Reading:
         """Some 15 us for each session, whose life the kernel is asked about, and up to 1 ms for the rest."""
         info, stats, sessions = cache.info(), cache.stats(), tuple(cache.sessions())
-        return cls(time.monotonic_ns(), time.time_ns(), info, stats, sessions, _inode_of(cache.name))
+        classes = tuple(cache.classes())
+        return cls(time.monotonic_ns(), time.time_ns(), info, stats, sessions, classes, _inode_of(cache.name))
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class Frame:
             "rates_per_s": {name: round(rate, 1) for name, rate in self.rates.items()},
             "hit_ratio": None if self.hit_ratio is None else round(self.hit_ratio, 6),
             "totals": {name: getattr(stats, name) for name in (*RATED, "recoveries", "rolled_forward", "flushed")},
+            "classes": [class_json(size_class) for size_class in self.reading.classes],
             "sessions": [row.to_json() for row in self.sessions],
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from fincache.cli.cmd_stat import class_lines
 from fincache.cli.output import count_text, duration_text, size_text, table
 from fincache.cli.processes import shorten
 from fincache.cli.top_sample import Frame, SessionRow
@@ -12,8 +13,14 @@ COMMAND_CHARACTERS_MAX = 60
 
 
 def lines_of(frame: Frame, width: int | None = None, height: int | None = None) -> list[str]:
-    """The picture; cut to a terminal's columns and lines, if given, the least busy sessions first."""
-    lines = [*_head(frame), "", *_session_lines(frame.sessions)]
+    """The picture; cut to a terminal's columns and lines, if given, the least busy sessions first.
+
+    Of the size classes a terminal gets the largest, as many as leave half of it to the sessions.
+    """
+    head, classes = _head(frame), class_lines(frame.reading.classes)
+    if height is not None:
+        classes = classes[: max(2, height // 2 - len(head))]
+    lines = [*head, "", *classes, "", *_session_lines(frame.sessions)]
     if height is not None and len(lines) > height:
         hidden = len(lines) - height + 1
         lines = [*lines[: height - 1], f"... {hidden} more"]
