@@ -179,6 +179,25 @@ class Page:
                 lines += [f"### {title}", "", *self.matrix(bench, [(name, name) for name in operations], ratio_and_value)]
         return lines
 
+    def resp(self) -> list[str]:
+        """The servers: a row for each load, FinCache's numbers and the others' in times of them."""
+        loads = list(dict.fromkeys(row["operation"].partition(":")[0] for row in self.of("resp") if ": " in row["operation"]))
+        lines = []
+        for what in ("requests/s", "server's processor time", "p99"):
+            columns = [(f"{load}: {what}", load) for load in loads if self.find("resp", f"{load}: {what}", OURS)]
+            sides = self.sides("resp", [operation for operation, _ in columns])
+            rows = []
+            for operation, load in columns:
+                cells = [self.find("resp", operation, side) for side in sides]
+                rows.append([load, *(ratio_and_value(found) if found else "" for found in cells)])
+            lines += [
+                f"{what[0].upper()}{what[1:]}, one request:" if "time" in what else f"{what}:",
+                "",
+                *table(["", *sides], rows),
+            ]
+        idle = [(name, name) for name in dict.fromkeys(row["operation"] for row in self.of("resp")) if "idle" in name]
+        return ["### The server, beside redis-server", "", *lines, *self.matrix("resp", idle, ratio_and_value)]
+
     def engine(self) -> list[str]:
         """The C benches."""
         rows = [
@@ -190,8 +209,8 @@ class Page:
 
     def remarks(self) -> list[str]:
         """How the sides were set up, what was left out, what else is to be known."""
-        settings = {line["side"]: line["settings"] for line in self._results["sides"]}
-        lines = ["### Settings", "", *(f"- {side}: {text}" for side, text in settings.items()), ""]
+        settings = dict.fromkeys(f"- {line['side']}: {line['settings']}" for line in self._results["sides"])
+        lines = ["### Settings", "", *settings, ""]
         for title, kept in (
             ("Left out", [f"{line['bench']}: {line['skipped']}: {line['reason']}" for line in self._results["skipped"]]),
             ("Remarks", [f"{line['bench']}: {line['note']}" for line in self._results["notes"]]),
@@ -211,6 +230,7 @@ class Page:
             self.arrays() if self.of("array_reads") else [],
             self.latency() if self.of("latency") else [],
             self.others(),
+            self.resp() if self.of("resp") else [],
             self.engine(),
             self.remarks(),
         )

@@ -68,6 +68,7 @@ RUNS = (
     Run("process_scaling", is_c=False),
     Run("process_memory", is_c=False),
     Run("import_time", is_c=False),
+    Run("resp", is_c=False),
 )
 CFLAGS = ("-std=c11", "-D_GNU_SOURCE", '-DFC_VERSION_STRING="by hand"', "-O2", "-g")
 BASELINES = {"x86_64": "-march=x86-64-v2", "aarch64": "-march=armv8-a"}

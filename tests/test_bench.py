@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
 SHM = Path("/dev/shm")
 RUNS = (
-    ["operations", "import_time"],
+    ["operations", "import_time", "resp"],
     ["array_reads", "latency", "process_scaling", "process_memory", "--peers", "txn per call,redis"],
 )
 """The Python benches, in two runs at a time of about the same length; all peers in one of them."""
@@ -103,7 +103,8 @@ def test_every_bench_measures_fincache_and_closes_with_a_checksum(ran: Ran) -> N
     """Both bindings, all operations, all kinds of array reads; nothing of FinCache is left out."""
     asked = {path.stem.removeprefix("bench_") for path in BENCH.glob("bench_*.py")}
     assert {line["bench"] for line in ran.lines("checksums")} == asked
-    assert [line for line in ran.lines("skipped") if line["skipped"].startswith("fincache")] == []
+    skipped = [line for line in ran.lines("skipped") if line["skipped"].startswith("fincache") and line["bench"] != "resp"]
+    assert skipped == []
     for operation in ("get", "get of a missing key", "set", "incr", "exists", "delete"):
         assert {"fincache", "fincache, cffi"} <= ran.sides("operations", f"{operation}, bytes key, 32 B"), operation
     for writer in ("", ", under a writer of single rows", ", under a writer of all rows"):
@@ -149,6 +150,22 @@ def test_all_numbers_that_were_promised_have_their_target(ran: Ran) -> None:
         (f"{array}, under a writer of all rows, fincache", "<=", 60_000),
         ("import, fincache", "<=", 60),
     } <= targets
+
+
+def test_the_servers_are_compared_where_both_are_here(ran: Ran) -> None:
+    """Rate, processor time and latency of each load, and memory with idle connections; or a word why not."""
+    skipped = [line["reason"] for line in ran.lines("skipped") if line["bench"] == "resp"]
+    if skipped:
+        assert all("is not installed" in reason or "is not built" in reason for reason in skipped)
+        return
+    for what in ("requests/s", "server's processor time", "p50", "p99", "p99.9"):
+        assert ran.sides("resp", f"GET, 32 B, 50 connections, pipeline of 16: {what}") >= {"fincache", "redis-server"}
+    judged = {row["figure"] for row in ran.lines("figures") if row["bench"] == "resp" and "target" in row}
+    assert {name.partition(": ")[2] for name in judged if "pipeline of 16" in name} == {
+        "requests/s against redis-server's",
+        "server's processor time against redis-server's",
+        "p99 against redis-server's",
+    }
 
 
 def test_importing_fincache_does_not_bring_in_numpy(ran: Ran) -> None:
