@@ -35,7 +35,7 @@ def run(block: str, names: dict[str, object]) -> int:
         source = ast.unparse(node)
         found = PROMISE.search(block.splitlines()[(node.end_lineno or node.lineno) - 1])
         if found is None:
-            exec(compile(ast.Module([node], []), str(GUIDE), "exec"), names)
+            exec(compile(ast.Module([node], []), str(GUIDE), "exec", dont_inherit=True), names)
         elif found[1] == "raises":
             promises += 1
             expected = getattr(fincache, found[2], None) or getattr(builtins, found[2])
