@@ -24,6 +24,18 @@ fc_status fcpy_set(const fc_cache *cache, fc_session *session, uint32_t database
     return status != FC_OK ? status : fc_set(session, &prepared, value, value_bytes, options, result);
 }
 
+int64_t fcpy_fetch(fcpy_place *place, uint32_t database, const void *key, uint64_t key_bytes)
+{
+    uint64_t value_bytes;
+    fc_status status = fcpy_get(place->cache, place->session, database, key, key_bytes, place->buffer, sizeof place->buffer, &value_bytes);
+    return status == FC_OK ? (int64_t)value_bytes : -(int64_t)status;
+}
+
+fc_status fcpy_put(const fcpy_place *place, uint32_t database, const void *key, uint64_t key_bytes, const void *value, uint64_t value_bytes)
+{
+    return fcpy_set(place->cache, place->session, database, key, key_bytes, value, value_bytes, NULL, NULL);
+}
+
 fc_status fcpy_prepare(const fc_cache *cache, uint32_t database, const char *bytes, const uint32_t *key_bytes, uint64_t count, fc_key *keys)
 {
     for (uint64_t i = 0; i < count; i++) {

@@ -60,6 +60,9 @@ enum {
     NATIVE_INCR,
     NATIVE_MGET,
     NATIVE_GET_MANY,
+    NATIVE_GETITEM,
+    NATIVE_DELITEM,
+    NATIVE_CONTAINS,
     NATIVE_RECORDS_GET,
     NATIVE_RECORDS_SET,
     NATIVE_RECORDS_READ,
@@ -100,7 +103,7 @@ typedef PyObject *(*native_function)(PyObject *self, PyObject *const *args, Py_s
 typedef struct native_method {
     const char *name;              /* NULL ends a table */
     int id;                        /* NATIVE_* */
-    native_function function;
+    native_function function;      /* NULL: what stands before the Python method is a slot */
 } native_method;
 
 #define NATIVE_SLOTS_MAX 16
@@ -188,6 +191,22 @@ typedef struct native_keys {
 } native_keys;
 
 extern PyType_Spec native_keys_spec;
+
+/* ------------------------------------------------------------------ leaves of records */
+
+#define NATIVE_LEAVES_MAX 64
+
+typedef struct native_leaf {
+    uint32_t offset;
+    char code;                     /* of struct: one of bBhHiIqQfd */
+} native_leaf;
+
+/* Reads a format such as "<dd3xi"; how many leaves it has. 0: it has other things than numbers and padding, too many, or another length
+ * than the record. */
+uint32_t native_parse_leaves(const char *format, uint32_t row_bytes, native_leaf leaves[NATIVE_LEAVES_MAX]);
+/* Stores a number. 0: it is not of the common kind, or out of range. */
+int native_store_leaf(char *to, char code, PyObject *value);
+PyObject *native_load_leaf(const char *from, char code);
 
 /* ------------------------------------------------------------------ doors */
 

@@ -27,10 +27,11 @@ PyObject *native_fall_back(PyObject *self, int method, PyObject *const *args, Py
 
 /* ------------------------------------------------------------------ making a class */
 
+/* Those that are methods, not slots; they come first. */
 static size_t count_methods(const native_method *methods)
 {
     size_t count = 0;
-    while (methods[count].name != NULL) count++;
+    while (methods[count].function != NULL) count++;
     return count;
 }
 

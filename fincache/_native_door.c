@@ -152,26 +152,33 @@ static PyObject *door_get_into(native_door *self, PyObject *const *args, Py_ssiz
     return give_up(self, entered, NATIVE_GET_INTO, args, count, kwnames);
 }
 
-/* exists and delete of one key. */
-static PyObject *count_key(native_door *self, fc_status (*operation)(fc_session *, const fc_key *), int method, PyObject *const *args,
-                           Py_ssize_t count, PyObject *kwnames)
+/* Whether there is such a key, by an operation that answers FC_OK or FC_MISS. 1: *found tells. Otherwise as native_enter says. */
+static int apply(native_door *self, PyObject *name, fc_status (*operation)(fc_session *, const fc_key *), int *found)
 {
     const char *data;
     Py_ssize_t bytes;
     fc_session *session;
     fc_key key;
-    int entered = 0;
-    if (kwnames == NULL && count == 1 && native_bytes_of(self, args[0], &data, &bytes) && (entered = native_enter(self, &session)) > 0) {
-        fc_status status = native_engine->key_init(self->cache, self->database, data, (uint64_t)bytes, &key);
-        if (status == FC_OK) {
-            native_enter_wait();
-            status = operation(session, &key);
-            native_leave_wait();
-        }
-        if (status == FC_OK || status == FC_MISS) return PyLong_FromLong(status == FC_OK);
-        entered = native_explain(self, status);
+    if (!native_bytes_of(self, name, &data, &bytes)) return 0;
+    int entered = native_enter(self, &session);
+    if (entered <= 0) return entered;
+    fc_status status = native_engine->key_init(self->cache, self->database, data, (uint64_t)bytes, &key);
+    if (status == FC_OK) {
+        native_enter_wait();
+        status = operation(session, &key);
+        native_leave_wait();
     }
-    return give_up(self, entered, method, args, count, kwnames);
+    *found = status == FC_OK;
+    return status == FC_OK || status == FC_MISS ? 1 : native_explain(self, status);
+}
+
+/* exists and delete of one key. */
+static PyObject *count_key(native_door *self, fc_status (*operation)(fc_session *, const fc_key *), int method, PyObject *const *args,
+                           Py_ssize_t count, PyObject *kwnames)
+{
+    int found;
+    int entered = kwnames == NULL && count == 1 ? apply(self, args[0], operation, &found) : 0;
+    return entered > 0 ? PyLong_FromLong(found) : give_up(self, entered, method, args, count, kwnames);
 }
 
 static PyObject *door_exists(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
@@ -284,6 +291,57 @@ static PyObject *door_incr(native_door *self, PyObject *const *args, Py_ssize_t 
     return give_up(self, entered, NATIVE_INCR, args, count, kwnames);
 }
 
+/* ------------------------------------------------------------------ the protocol of dict */
+
+static PyObject *door_getitem(native_door *self, PyObject *name)
+{
+    char value[VALUE_BYTES_FAST];
+    const char *key;
+    Py_ssize_t key_bytes;
+    uint64_t value_bytes;
+    fc_session *session;
+    int entered = 0;
+    if (native_bytes_of(self, name, &key, &key_bytes) && (entered = native_enter(self, &session)) > 0) {
+        fc_status status = native_engine->get(self->cache, session, self->database, key, (uint64_t)key_bytes, value, sizeof value, &value_bytes);
+        if (status == FC_OK) {
+            PyObject *result = reply(self, value, value_bytes);
+            if (result != NULL || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return result;
+            PyErr_Clear();
+            entered = 0;
+        } else {
+            entered = status == FC_MISS ? 0 : native_explain(self, status); /* the Python method raises the KeyError */
+        }
+    }
+    return give_up(self, entered, NATIVE_GETITEM, &name, 1, NULL);
+}
+
+/* cache[name] = value, and, where value is NULL, del cache[name]. */
+static int door_assign(native_door *self, PyObject *name, PyObject *value)
+{
+    PyObject *args[] = {name, value}, *done;
+    int found = 0;
+    if (value != NULL) {
+        done = door_set(self, args, 2, NULL);
+    } else {
+        int entered = apply(self, name, native_engine->erase, &found);
+        if (entered > 0 && found) return 0;
+        done = give_up(self, entered > 0 ? 0 : entered, NATIVE_DELITEM, args, 1, NULL);
+    }
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static int door_contains(native_door *self, PyObject *name)
+{
+    int found;
+    int entered = apply(self, name, native_engine->exists, &found);
+    if (entered > 0) return found;
+    PyObject *answer = give_up(self, entered, NATIVE_CONTAINS, &name, 1, NULL);
+    found = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    return found;
+}
+
 /* ------------------------------------------------------------------ many */
 
 static PyObject *door_read_many(native_door *self, int method, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
@@ -390,6 +448,9 @@ static const native_method methods[] = {
     {"incr", NATIVE_INCR, (native_function)door_incr},
     {"mget", NATIVE_MGET, (native_function)door_mget},
     {"get_many", NATIVE_GET_MANY, (native_function)door_get_many},
+    {"__getitem__", NATIVE_GETITEM, NULL},
+    {"__delitem__", NATIVE_DELITEM, NULL},
+    {"__contains__", NATIVE_CONTAINS, NULL},
     {NULL, 0, NULL},
 };
 
@@ -406,6 +467,9 @@ static const PyType_Slot slots[] = {
     {Py_tp_traverse, door_traverse},
     {Py_tp_clear, door_clear},
     {Py_tp_dealloc, door_dealloc},
+    {Py_mp_subscript, door_getitem},
+    {Py_mp_ass_subscript, door_assign},
+    {Py_sq_contains, door_contains},
     {0, NULL},
 };
 

@@ -3,9 +3,8 @@
  * numpy is imported when the class is made, by fincache.records, and not by `import fincache`. It is compiled against numpy 2, whose C API works
  * with numpy 1.24 and later as well (NPY_TARGET_VERSION).
  *
- * Rows in the common forms are packed and unpacked here: numpy's own scalars, and Python numbers where the record is numbers without nesting
- * (`leaves`, in the notation of Python's struct). The Codec of fincache._rows does the rest; both must agree on every value, and the tests
- * compare them.
+ * Rows in the common forms are packed and unpacked here: numpy's own scalars, and plain numbers (_native_leaves.c). The Codec of
+ * fincache._rows does the rest.
  */
 #include "_native.h"
 
@@ -15,17 +14,8 @@
 #include <numpy/arrayobject.h>
 #include <numpy/arrayscalars.h>
 
-#include <math.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define LEAVES_MAX 64
-
-typedef struct leaf {
-    uint32_t offset;
-    char code;                     /* of struct: one of bBhHiIqQfd */
-} leaf;
 
 typedef struct native_record_door {
     PyObject_HEAD
@@ -39,7 +29,7 @@ typedef struct native_record_door {
     uint8_t single;                /* a row is the value of the one leaf, not a tuple */
     uint8_t armed;                 /* atomic */
     uint8_t registered;            /* atomic; the schema is in the segment */
-    leaf leaves[LEAVES_MAX];
+    native_leaf leaves[NATIVE_LEAVES_MAX];
 } native_record_door;
 
 static inline native_door *door_of(const native_record_door *self) { return (native_door *)self->cache; }
@@ -49,118 +39,12 @@ static PyObject *give_up(native_record_door *self, int entered, int method, PyOb
     return entered < 0 ? NULL : native_fall_back((PyObject *)self, method, args, count, kwnames);
 }
 
-/* ------------------------------------------------------------------ leaves */
-
-/* Byte order is little-endian on every machine that FinCache runs on. */
-#define STORE(type, value) do { type stored = (type)(value); memcpy(to, &stored, sizeof stored); } while (0)
-
-static int store_signed(char *to, char code, long long value)
-{
-    switch (code) {
-    case 'b': if (value < INT8_MIN || value > INT8_MAX) return 0; STORE(int8_t, value); return 1;
-    case 'B': if (value < 0 || value > UINT8_MAX) return 0; STORE(uint8_t, value); return 1;
-    case 'h': if (value < INT16_MIN || value > INT16_MAX) return 0; STORE(int16_t, value); return 1;
-    case 'H': if (value < 0 || value > UINT16_MAX) return 0; STORE(uint16_t, value); return 1;
-    case 'i': if (value < INT32_MIN || value > INT32_MAX) return 0; STORE(int32_t, value); return 1;
-    case 'I': if (value < 0 || value > UINT32_MAX) return 0; STORE(uint32_t, value); return 1;
-    case 'q': STORE(int64_t, value); return 1;
-    case 'Q': if (value < 0) return 0; STORE(uint64_t, value); return 1;
-    default: return 0;
-    }
-}
-
-static int store_double(char *to, char code, double value)
-{
-    if (code == 'd') {
-        STORE(double, value);
-        return 1;
-    }
-    float narrow = (float)value;
-    if (isinf(narrow) && !isinf(value)) return 0;
-    STORE(float, narrow);
-    return 1;
-}
-
-/* 0: not a number of the common kind, or out of range: `pack` stores it or says why not. */
-static int store_leaf(char *to, char code, PyObject *value)
-{
-    if (code == 'd' || code == 'f') {
-        if (PyFloat_CheckExact(value)) return store_double(to, code, PyFloat_AS_DOUBLE(value));
-        if (!PyLong_CheckExact(value)) return 0;
-        double number = PyLong_AsDouble(value);
-        if (number != -1.0 || !PyErr_Occurred()) return store_double(to, code, number);
-        PyErr_Clear();
-        return 0;
-    }
-    if (!PyLong_CheckExact(value)) return 0;
-    int overflow;
-    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-    if (overflow == 0) return store_signed(to, code, number);
-    if (overflow < 0 || code != 'Q') return 0;
-    unsigned long long large = PyLong_AsUnsignedLongLong(value);
-    if (large == (unsigned long long)-1 && PyErr_Occurred()) {
-        PyErr_Clear();
-        return 0;
-    }
-    STORE(uint64_t, large);
-    return 1;
-}
-
-#define LOAD(type) type value; memcpy(&value, from, sizeof value)
-
-static PyObject *load_leaf(const char *from, char code)
-{
-    switch (code) {
-    case 'b': { LOAD(int8_t); return PyLong_FromLong(value); }
-    case 'B': { LOAD(uint8_t); return PyLong_FromLong(value); }
-    case 'h': { LOAD(int16_t); return PyLong_FromLong(value); }
-    case 'H': { LOAD(uint16_t); return PyLong_FromLong(value); }
-    case 'i': { LOAD(int32_t); return PyLong_FromLong(value); }
-    case 'I': { LOAD(uint32_t); return PyLong_FromUnsignedLong(value); }
-    case 'q': { LOAD(int64_t); return PyLong_FromLongLong(value); }
-    case 'Q': { LOAD(uint64_t); return PyLong_FromUnsignedLongLong(value); }
-    case 'f': { LOAD(float); return PyFloat_FromDouble((double)value); }
-    default: { LOAD(double); return PyFloat_FromDouble(value); }
-    }
-}
-
-static uint32_t leaf_bytes(char code)
-{
-    switch (code) {
-    case 'b': case 'B': return 1;
-    case 'h': case 'H': return 2;
-    case 'i': case 'I': case 'f': return 4;
-    case 'q': case 'Q': case 'd': return 8;
-    default: return 0;
-    }
-}
-
-/* Reads a format such as "<dd3xi". 0: it has other things than numbers and padding, too many, or another length than the record. */
-static uint32_t parse_leaves(const char *format, uint32_t row_bytes, leaf *leaves)
-{
-    uint32_t count = 0, offset = 0;
-    for (const char *at = format + (*format == '<'); *at != 0; at++) {
-        char *end;
-        unsigned long padding = strtoul(at, &end, 10);
-        if (end != at) {
-            if (*end != 'x' || padding > row_bytes) return 0;
-            offset += (uint32_t)padding;
-            at = end;
-            continue;
-        }
-        if (leaf_bytes(*at) == 0 || count == LEAVES_MAX || offset > row_bytes) return 0;
-        leaves[count++] = (leaf){.offset = offset, .code = *at};
-        offset += leaf_bytes(*at);
-    }
-    return offset == row_bytes ? count : 0;
-}
-
 /* ------------------------------------------------------------------ one record */
 
 static PyObject *unpack_row(const native_record_door *self, char *row)
 {
     if (self->unpack == Py_None) return PyArray_Scalar(row, self->descr, NULL);
-    if (self->single) return load_leaf(row, self->leaves[0].code);
+    if (self->single) return native_load_leaf(row, self->leaves[0].code);
     PyObject *data = PyByteArray_FromStringAndSize(row, (Py_ssize_t)self->row_bytes);
     if (data == NULL) return NULL;
     PyObject *unpacked = PyObject_CallOneArg(self->unpack, data);
@@ -222,10 +106,10 @@ static int pack_row(const native_record_door *self, PyObject *row, char *to)
         return 1;
     }
     if (self->leaf_count == 0) return 0;
-    if (self->single) return store_leaf(to, self->leaves[0].code, row);
+    if (self->single) return native_store_leaf(to, self->leaves[0].code, row);
     if (!PyTuple_CheckExact(row) || PyTuple_GET_SIZE(row) != (Py_ssize_t)self->leaf_count) return 0;
     for (uint32_t i = 0; i < self->leaf_count; i++)
-        if (!store_leaf(to + self->leaves[i].offset, self->leaves[i].code, PyTuple_GET_ITEM(row, (Py_ssize_t)i))) return 0;
+        if (!native_store_leaf(to + self->leaves[i].offset, self->leaves[i].code, PyTuple_GET_ITEM(row, (Py_ssize_t)i))) return 0;
     return 1;
 }
 
@@ -465,7 +349,7 @@ static PyObject *record_door_arm(native_record_door *self, PyObject *args)
     self->unpack = Py_NewRef(unpack);
     self->schema = schema;
     self->row_bytes = (uint32_t)row_bytes;
-    self->leaf_count = parse_leaves(leaves, self->row_bytes, self->leaves);
+    self->leaf_count = native_parse_leaves(leaves, self->row_bytes, self->leaves);
     self->single = single && self->leaf_count == 1;
     self->cache = Py_NewRef(cache);
     __atomic_store_n(&self->armed, 1, __ATOMIC_RELEASE);

@@ -218,9 +218,13 @@ class StringCommands(Commands[ReplyT]):
         RESP: SET.
         """
         session = self._session()
-        key, data = self._encode(name), self._encode(value)
-        flags = _conditions(nx, xx) | (_core.SET_KEEPTTL if keepttl else 0)
+        key = name if type(name) is bytes else self._encode(name)
+        data = value if type(value) is bytes else self._encode(value)
         plain = ex is px is exat is pxat is None
+        if plain and not (nx or xx or keepttl or get):
+            session.put(self._database, key, data)
+            return True
+        flags = _conditions(nx, xx) | (_core.SET_KEEPTTL if keepttl else 0)
         expires_unix_ns = 0 if plain else expiry_of_set(ex, px, exat, pxat, keepttl)
         if get:
             return self._reply_or_none(session.set_get(self._database, key, data, flags, expires_unix_ns)[1])

@@ -18,6 +18,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,12 +37,19 @@ RECORD_DOOR_METHODS: tuple[str, ...] = getattr(_core.native, "RECORD_DOOR_METHOD
 
 
 def python(code: str, binding: str | None) -> subprocess.CompletedProcess[str]:
-    """Runs code in an interpreter of its own."""
+    """Runs code in an interpreter of its own, with the package that is under test here."""
     environment = {key: value for key, value in os.environ.items() if key != "FINCACHE_BINDING"}
+    environment["PYTHONPATH"] = str(Path(fincache.__file__).parent.parent)
     if binding is not None:
         environment["FINCACHE_BINDING"] = binding
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, text=True, capture_output=True, timeout=WATCHDOG_SECONDS, check=False
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd="/",
+        text=True,
+        capture_output=True,
+        timeout=WATCHDOG_SECONDS,
+        check=False,
     )
 
 
@@ -85,10 +93,10 @@ cache = fincache.open({name!r}, size="1MB")
 cache.set("a", 1)
 inner = interpreters.create()
 try:
-    interpreters.run_string(inner, "import fincache._native")
-    print("it was loaded")
+    problem = interpreters.run_string(inner, "import fincache._native")  # 3.13 returns what earlier ones raise
 except Exception as error:
-    print(type(error).__name__)
+    problem = error
+print("it was loaded" if problem is None else problem)
 interpreters.destroy(inner)
 print(cache.get("a"))
 """

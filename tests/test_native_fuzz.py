@@ -121,6 +121,16 @@ AMOUNTS: list[Any] = [
 ]
 
 
+METHODS = (
+    *("get", "get", "set", "set", "exists", "delete", "incr", "mget", "get_many", "get_into"),
+    *("__getitem__", "__setitem__", "__contains__", "__delitem__"),
+)
+OPTIONS: list[dict[str, Any]] = [
+    {}, {}, {}, {}, {"nx": True}, {"xx": True}, {"get": True}, {"keepttl": True}, {"ex": 100}, {"px": 1e6}, {"ex": 0}, {"ex": -1.0},
+    {"px": None}, {"ex": 1, "px": 1}, {"ex": float("nan")}, {"ex": 1e300}, {"px": 1 << 80}, {"ex": True}, {"ex": "1"}, {"ex": 1e-12},
+]  # fmt: skip
+
+
 def buffers() -> list[Any]:
     """New ones for each call, for they are written."""
     strided, frozen = np.zeros(40, np.uint8)[::2], np.zeros(40, np.uint8)
@@ -184,17 +194,21 @@ def twins(request: pytest.FixtureRequest, new_name: Callable[[], str]) -> Iterat
 def test_every_argument_alone(twins: Twins) -> None:
     """Each method with each key, each value, and too few and too many arguments."""
     for key in KEYS + ODD_KEYS:
-        for method in ("get", "exists", "delete", "incr", "mget", "get_many"):
+        for method in ("get", "exists", "delete", "incr", "mget", "get_many", "__getitem__", "__contains__", "__delitem__"):
             twins.call(method, key)
         twins.call("set", key, "1")
         twins.call("get", key, "default")
         twins.call("get", key, default=None)
-        twins.call("get", key, max_age=60)
+        for age in (60, 60.0, 0, -1, float("nan"), True, None, "1", 1 << 70):
+            twins.call("get", key, max_age=age)
+            twins.call("get", key, "default", max_age=age)
         twins.call("incr", key, 5)
         twins.call("mget", [key, "a"])
         twins.call("get_many", "a", key)
     for value in VALUES + ODD_VALUES:
         twins.call("set", "v", value)
+        twins.call("__setitem__", "w", value)
+        twins.call("__getitem__", "w")
         twins.call("get", "v")
         twins.call("mget", "v", "a")
         twins.call("incr", "v")
@@ -227,7 +241,7 @@ def test_random_calls(twins: Twins) -> None:
     dice = random.Random(SEED)
     keys, values = KEYS[:9] * 4 + KEYS + ODD_KEYS, VALUES * 2 + ODD_VALUES
     for _ in range(ROUNDS):
-        method = dice.choice(("get", "get", "set", "set", "exists", "delete", "incr", "mget", "get_many", "get_into"))
+        method = dice.choice(METHODS)
         if method in ("mget", "get_many"):
             names = dice.choices(keys if dice.random() < 0.3 else KEYS, k=dice.choice((0, 1, 2, 5, 16, 17, 40)))
             shape = dice.choice((list, tuple, iter, set, None))
@@ -238,11 +252,13 @@ def test_random_calls(twins: Twins) -> None:
         elif method == "get_into":
             args = [dice.choice(keys), bytearray(dice.choice((0, 5, 300, 5_000)))]
         else:
-            extra = {"set": [dice.choice(values)], "incr": [dice.choice(AMOUNTS)] * dice.randrange(2)}.get(method, [])
+            extra = {
+                "set": [dice.choice(values)],
+                "__setitem__": [dice.choice(values)],
+                "incr": [dice.choice(AMOUNTS)] * dice.randrange(2),
+            }.get(method, [])
             args = [dice.choice(keys), *extra]
-        kwargs = (
-            dice.choice(({}, {}, {}, {}, {"nx": True}, {"xx": True}, {"get": True}, {"keepttl": True})) if method == "set" else {}
-        )
+        kwargs = dice.choice(OPTIONS) if method == "set" else {}
         twins.call(method, *args, **kwargs)
     live = [key for key in KEYS if not isinstance(key, (int, float))]
     assert [outcome(twins.fast.get, key) for key in live] == [outcome(AllCommands.get, twins.slow, key) for key in live]

@@ -16,9 +16,9 @@ lock may be needed for that (a child of fork() would inherit it locked, a signal
   2. A session is closed by the destructor of its Session, not by close(): a frame that is in the middle of a call holds a
      reference to it (every call is a method of Session), so a signal handler that closes the cache only lets go of it. When a
      thread ends, Python drops the thread's `local`, and with it the Session, on that very thread.
-  3. Out-parameters are borrowed: a call pops a Call (for Keys: a Scratch) and puts it back when it has read the results, so that
-     a signal handler which reads in the middle of a read gets other ones. A call that raises does not put it back; the next makes
-     a new one.
+  3. Out-parameters are borrowed: a call takes a Call (get: a place, Keys: a Scratch) and puts it back when it has read the
+     results, so that a signal handler which reads in the middle of a read gets other ones. A call that raises does not put it
+     back; the next makes a new one.
 
 fork(): the child inherits the mapping, not the sessions. `_after_fork_in_child` gives each Attachment a new `local`, and makes
 what is left of the parent's sessions forget their pointers. A fork() that Python does not see (from C) is caught by the C
@@ -26,8 +26,13 @@ library, as Forked.
 
 cffi releases the GIL around every call, also around those that wait (P13).
 
+The accelerator (`binding`) calls the same engine on the same sessions, without cffi and with the GIL held. Why the pointers that
+it remembers are good, with and without a GIL, follows from rules 1 and 2; fincache/_native.h has the argument. Its part here: a
+Session's destructor has the thread forget the pointer first, and the engine's waits release the GIL through hooks (`watch`).
+
 Modules, each importing only what stands above it:
 
+    binding     cffi alone, or the accelerator in front of it
     statuses    exceptions of the C library's statuses, its constants
     handle      the pointer to a mapping
     keys        keys hashed once

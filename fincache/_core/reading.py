@@ -26,33 +26,40 @@ from fincache._core.statuses import (
 from fincache._fincache import ffi, lib
 from fincache._reports import Entry, Writer
 
+_fetch = lib.fcpy_fetch  # looking it up in `lib` takes a tenth of a get
+
 
 class Reads(Calls):
     """What never waits. Base of `Session`."""
 
     def get(self, database: int, key: bytes) -> bytes | None:
         """fc_get."""
-        call = self._borrow()
-        buffer, count = call.buffer, call.count
-        status = lib.fcpy_get(self._cache, self._pointer, database, key, len(key), buffer, BUFFER_BYTES, count)
-        if status == OK:
-            value: bytes = ffi.unpack(buffer, count[0])
-            self._idle.append(call)
+        lent = self._lent
+        if lent is None:
+            lent = self._new_place()
+        self._lent = None
+        place, view = lent
+        found = _fetch(place, database, key, len(key))
+        if found >= 0:
+            value: bytes = view[:found]
+            self._lent = lent
             return value
-        if status == MISS:
-            self._idle.append(call)
-            return None
+        self._lent = lent
+        return None if found == -MISS else self._get_otherwise(database, key, -found)
+
+    def _get_otherwise(self, database: int, key: bytes, status: int) -> bytes | None:
+        """After a status of fc_get that is no answer."""
         if status != BUFFER_SMALL:
             raise failure(status)
-        status, grown = self._grow(
-            count[0],
+        count = ffi.new("uint64_t *")
+        status, value = self._grow(
+            BUFFER_BYTES,
             lambda buffer, room: (
                 lib.fcpy_get(self._cache, self._pointer, database, key, len(key), buffer, room, count),
                 count[0],
             ),
         )
-        self._idle.append(call)
-        return grown if status == OK else None
+        return value if status == OK else None
 
     def get_into(self, database: int, key: bytes, out: object) -> int | None:
         """fc_get into a writable buffer: the value's length, None for a miss. Raises BufferTooSmall; nothing is copied then."""

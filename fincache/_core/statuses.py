@@ -125,7 +125,7 @@ CLASS_KINDS: dict[int, ClassKind] = {
     lib.FC_CLASS_BUCKETS: "buckets",
 }
 
-BUFFER_BYTES = 4096  # of a Call: one page holds nearly every value of a market-data cache
+BUFFER_BYTES: int = lib.FCPY_PLACE_BYTES  # of a Call: one page holds nearly every value of a market-data cache
 SLOT_BYTES = 256  # of one key in the first attempt of a multi-key read
 AGE_ANY_NS = (1 << 64) - 1  # of a record that is read: however old it is
 GROW_COUNT_MAX = 8  # attempts with a larger buffer, each 1/8 larger than asked for: a value that outgrows all is a moving target

@@ -22,9 +22,17 @@ from fincache._core.statuses import (
 )
 from fincache._fincache import ffi, lib
 
+_put = lib.fcpy_put
+
 
 class Writes(Calls):
     """What holds a key's lock for a moment. Base of `Session`."""
+
+    def put(self, database: int, key: bytes, value: bytes) -> None:
+        """fc_set without options."""
+        status = _put(self._place, database, key, len(key), value, len(value))
+        if status:
+            raise failure(status)
 
     def set(
         self,
@@ -38,10 +46,8 @@ class Writes(Calls):
     ) -> int | None:
         """fc_set: the new version, or None if a condition did not hold. Without any option the version is 0: not asked for."""
         if flags == 0 and expires_unix_ns == 0:
-            status = lib.fcpy_set(self._cache, self._pointer, database, key, len(key), value, len(value), ffi.NULL, ffi.NULL)
-            if status == OK:
-                return 0
-            raise failure(status)
+            self.put(database, key, value)
+            return 0
         call = self._borrow()
         options, result = call.options, call.result
         options.flags = flags
