@@ -33,7 +33,7 @@ BOTH_BINDINGS = {
     f"test_{noun}.py"
     for noun in (
         *("bad_input", "client", "core", "fork_threads", "keyset"),
-        *("mapping", "model", "records", "strings", "text"),
+        *("mapping", "model", "record_arrays", "records", "declarations", "strings", "text"),
     )
 }
 
