@@ -182,7 +182,7 @@ class Cache(_Door, AllCommands[ReplyT]):
 
         Args:
             dtype: what numpy.dtype() takes, of a fixed size and without Python objects; a dataclass or NamedTuple with
-                annotations (see `fincache._declarations`); float, int or bool.
+                annotations (docs/python.md says which); float, int or bool.
 
         Returns:
             Records, which lives as long as this Cache.

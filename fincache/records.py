@@ -6,7 +6,7 @@
     board = numpy.zeros(500, quotes.dtype)
     valid = quotes.read(keyset, out=board)                                      500 records, as they stood at one instant
 
-This module, `dtypes`, `_rows` and `_declarations` are the only ones that import numpy; `Cache.records` imports them.
+This module and those that it imports for its rows and arrays are the only ones that import numpy; `Cache.records` imports it.
 
 A record carries the id of its schema (dtypes.py has the encoding), so that a reader knows what the bytes are, in every language,
 and a mistake is an exception and not a wrong number:
@@ -38,6 +38,7 @@ from fincache._arguments import Encodable, Instant, Milliseconds, Seconds, age_l
 from fincache._core import Keys, Session, refusal, refused_type
 from fincache._declarations import declared
 from fincache._errors import SchemaMismatch
+from fincache._record_arrays import packed_rows, require_filled, require_mask
 from fincache._rows import Codec, Struct
 from fincache._versions import ATTEMPTS
 from fincache.dtypes import normalise, schema_text
@@ -133,16 +134,16 @@ class RecordCommands(Generic[RecordT]):
         Never waits (P1). A field costs no less than the record: it is a whole record that is validated.
         """
         session = self._cache._session()
+        if fields:
+            self._require_fields(fields)
+        age_max_ns = _core.AGE_ANY_NS if max_age is None else age_limit_ns(max_age)
         raw = bytearray(self.dtype.itemsize)
         found = self._read(session, key, raw, with_writer=False)
-        if found is None or (max_age is not None and found.age_ns > age_limit_ns(max_age)):
-            if fields:
-                self._require_fields(fields)
+        if found is None or found.age_ns > age_max_ns:
             return None
         row = self._decode(raw)
         if not fields:
             return row
-        self._require_fields(fields)
         values = tuple(row[name] if isinstance(row, np.void) else getattr(row, name) for name in fields)
         return values if len(fields) > 1 else values[0]
 
@@ -161,12 +162,10 @@ class RecordCommands(Generic[RecordT]):
             What `get` raises; SchemaMismatch, InvalidArgument and InvalidType also for `out`.
         """
         session = self._cache._session()
-        self._check_array(out, "out", "numpy.zeros(1, records.dtype)")
-        if out.size != 1:
-            raise refusal("INVALID_ARGUMENT", f"out has {out.size} elements", "Use one, such as array[3:4].")
-        raw = out.reshape(1).view(np.uint8)
+        age_max_ns = _core.AGE_ANY_NS if max_age is None else age_limit_ns(max_age)
+        raw = require_filled(out, self.dtype, None, "numpy.zeros(1, records.dtype)").reshape(1).view(np.uint8)
         found = self._read(session, key, raw, with_writer=False)
-        if found is None or (max_age is not None and found.age_ns > age_limit_ns(max_age)):
+        if found is None or found.age_ns > age_max_ns:
             raw[:] = 0
             return False
         return True
@@ -348,21 +347,18 @@ class RecordCommands(Generic[RecordT]):
         session = self._cache._session()
         keys = self._keys_of(keyset)
         count = keys.count
-        self._check_array(out, "out", f"numpy.zeros({count}, records.dtype)")
-        if out.shape != (count,):
-            raise refusal("INVALID_ARGUMENT", f"out has the shape {out.shape}", f"It is ({count},) for {count} keys.")
-        if mask is None:
-            mask = np.empty(count, np.bool_)
-        else:
-            _check_mask(mask, count, out)
+        array = require_filled(out, self.dtype, count, f"numpy.zeros({count}, records.dtype)")
+        marks = require_mask(mask, count, array)
+        age_max_ns = _core.AGE_ANY_NS if max_age is None else min(age_limit_ns(max_age), _core.AGE_ANY_NS)
         if count == 0:
-            return mask
-        age_max_ns = _core.AGE_ANY_NS if max_age is None else age_limit_ns(max_age)
+            return marks
         try:
-            session.read_rows(keys, out.view(np.uint8), mask, self.dtype.itemsize, self._schema, cut=cut, age_max_ns=age_max_ns)
+            session.read_rows(
+                keys, array.view(np.uint8), marks, self.dtype.itemsize, self._schema, cut=cut, age_max_ns=age_max_ns
+            )
         except SchemaMismatch as error:
             raise self._mismatch(error.detail) from None
-        return mask
+        return marks
 
     def write(
         self,
@@ -395,7 +391,7 @@ class RecordCommands(Generic[RecordT]):
         """
         session = self._cache._session()
         keys = self._keys_of(keyset)
-        data = self._rows_of(rows, keys.count)
+        data = packed_rows(rows, self._codec, keys.count)
         expires_unix_ns = expiry_of_set(ex, px, exat, pxat)
         self._register(session)
         if keys.count == 0:
@@ -467,32 +463,6 @@ class RecordCommands(Generic[RecordT]):
             raise refused_type(f"keyset is {type(keyset).__name__}", "Pass a KeySet, or a list of keys.")
         return cache._attachment.keys(cache._database, [cache._encode(key) for key in keyset])
 
-    def _check_array(self, array: NDArray[np.generic], what: str, wanted: str) -> None:
-        """Raises unless records can be copied into the array."""
-        if not isinstance(array, np.ndarray):
-            raise refused_type(f"{what} is {type(array).__name__}", f"Use an array, such as {wanted}.")
-        if array.dtype is not self.dtype and array.dtype != self.dtype:
-            order = " It differs in byte order only." if array.dtype.newbyteorder("<") == self.dtype else ""
-            detail = f"{what} is {array.dtype}, the records are {self.dtype}"
-            raise refusal("SCHEMA_MISMATCH", detail, f"Use an array of records.dtype.{order}")
-        flags = array.flags
-        if not flags.c_contiguous:
-            raise refusal("INVALID_ARGUMENT", f"{what} is not contiguous", f"Use {wanted}, and copy from it.")
-        if not flags.writeable:
-            raise refusal("INVALID_ARGUMENT", f"{what} is read-only", f"Use {wanted}.")
-
-    def _rows_of(self, rows: NDArray[np.generic] | Sequence[RecordT | Row], count: int) -> object:
-        """The records of `rows`, one behind the other."""
-        if isinstance(rows, np.ndarray):
-            if rows.shape != (count,):
-                raise refusal("INVALID_ARGUMENT", f"rows has the shape {rows.shape}", f"It is ({count},) for {count} keys.")
-            return np.ascontiguousarray(self._codec.rows(rows, "rows")).view(np.uint8)
-        if not isinstance(rows, (list, tuple)):
-            raise refused_type(f"rows is {type(rows).__name__}", "Pass an array, or a list of rows.")
-        if len(rows) != count:
-            raise refusal("INVALID_ARGUMENT", f"{len(rows)} rows for {count} keys", "Pass one row for each key.")
-        return b"".join(map(self._codec.pack, rows))
-
 
 if TYPE_CHECKING:
 
@@ -512,17 +482,3 @@ class Records(_RecordDoor, RecordCommands[RecordT]):
         dtype: of what is stored, little-endian; arrays for `read` and `get_into` have it.
         schema_text: how the dtype is described in the segment.
     """
-
-
-def _check_mask(mask: NDArray[np.bool_], count: int, out: NDArray[np.generic]) -> None:
-    hint = f"Use numpy.zeros({count}, bool), or leave it out."
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-        kind = f"an array of {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
-        raise refused_type(f"mask is {kind}", hint)
-    if mask.shape != (count,):
-        raise refusal("INVALID_ARGUMENT", f"mask has the shape {mask.shape}, there are {count} keys", hint)
-    if not mask.flags.c_contiguous or not mask.flags.writeable:
-        state = "read-only" if mask.flags.c_contiguous else "not contiguous"
-        raise refusal("INVALID_ARGUMENT", f"mask is {state}", hint)
-    if np.may_share_memory(out, mask):  # of contiguous arrays their bounds tell
-        raise refusal("INVALID_ARGUMENT", "out and mask share memory", hint)

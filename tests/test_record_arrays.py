@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +98,8 @@ def test_a_record_that_is_too_old_counts_as_missing(quotes: Records[np.void], cu
             assert not valid[row]
         assert out[row] == (rows[row] if valid[row] else np.zeros((), quotes.dtype))
     assert not valid[0]
-    assert quotes.read(["old", "new"], out, cut=cut, max_age=3600).all()
+    for old in (3600, 1e15, timedelta.max):
+        assert quotes.read(["old", "new"], out, cut=cut, max_age=old).all()
     assert not quotes.read(["old", "new"], out, cut=cut, max_age=1e-6).any()
     for wrong in (-1, float("nan")):
         with pytest.raises(fincache.InvalidArgument, match="max_age"):

@@ -303,8 +303,11 @@ def test_a_record_that_is_too_old_is_a_miss(cache: fincache.Cache) -> None:
     assert quotes.get_into("a", out, max_age=0) is False
     assert out.tobytes() == bytes(out.nbytes)
     for wrong in (-1, timedelta(seconds=-1), float("nan")):
-        with pytest.raises(fincache.InvalidArgument, match="max_age"):
-            quotes.get("a", max_age=wrong)
+        for key in ("a", "miss"):
+            with pytest.raises(fincache.InvalidArgument, match="max_age"):
+                quotes.get(key, max_age=wrong)
+            with pytest.raises(fincache.InvalidArgument, match="max_age"):
+                quotes.get_into(key, out, max_age=wrong)
     with pytest.raises(fincache.InvalidType, match="max_age"):
         quotes.get("a", max_age="1")  # type: ignore[call-overload]
 

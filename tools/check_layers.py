@@ -34,6 +34,7 @@ ARROWS: tuple[tuple[str, ...], ...] = (
     ("dtypes",),
     ("_leaves",),
     ("_rows",),
+    ("_record_arrays",),
     ("_declarations",),
     ("_commands",),
     ("keyset",),
