@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from fincache._arguments import Encodable
 from fincache._commands import Commands, ReplyT
@@ -12,9 +12,8 @@ from fincache.keyset import KeySet, prepared_for
 
 NameT = TypeVar("NameT", bound=Encodable)  # a Mapping is not covariant in its keys: a dict[str, int] must fit as well
 
-if TYPE_CHECKING:
-    Names = Encodable | Iterable[Encodable] | KeySet[bytes] | KeySet[str]
-    """One key, or keys in a list or other iterable, or a KeySet."""
+Names = Encodable | Iterable[Encodable] | KeySet[bytes] | KeySet[str]
+"""One key, or keys in a list or other iterable, or a KeySet."""
 
 
 class ManyKeyCommands(Commands[ReplyT]):

@@ -79,12 +79,13 @@ class StringCommands(Commands[ReplyT]):
                 longer than the value; what lies behind the value is left as it was.
 
         Returns:
-            The value's length in bytes; None for a miss, which leaves the buffer as it was.
+            The value's length in bytes; None for a miss. What is in the buffer after a miss is undefined: bytes of a value that
+            has just expired, for example.
 
         Raises:
             BufferTooSmall: the value is longer; the message says by how much, and nothing was copied.
             InvalidType: not a buffer, or a read-only one.
-            What `get` raises. After Contended and CorruptSegment what is in the buffer is undefined.
+            What `get` raises; what is in the buffer is undefined then, too.
 
         Bytes whatever decode_responses says. Never waits (P1).
         """

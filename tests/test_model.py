@@ -123,6 +123,63 @@ class Model(RuleBasedStateMachine):
         if allowed:
             self.model.update({(db, key): (value, None) for key, value in mapping.items()})
 
+    @rule(db=databases, names=st.lists(keys, max_size=6))
+    def read_with_a_keyset(self, db: int, names: list[bytes]) -> None:
+        keyset = self.dbs[db].keyset(names)
+        expected = [self.value(db, key) for key in names]
+        for _ in range(2):
+            assert self.dbs[db].mget(keyset) == expected
+            assert self.dbs[db].get_many(keyset) == expected
+
+    @rule(db=databases, key=keys, value=values)
+    def use_as_a_dict(self, db: int, key: bytes, value: bytes) -> None:
+        cache, old = self.dbs[db], self.value(db, key)
+        assert (key in cache) == (old is not None)
+        assert cache.get(key, value) == (value if old is None else old)
+        assert cache.get(key, max_age=FAR) == old
+        assert cache.setdefault(key, value) == (value if old is None else old)
+        self.model.setdefault((db, key), (value, None))
+        assert cache[key] == self.value(db, key)
+        assert dict(cache.items()) == {name: kept for (number, name), (kept, _) in self.model.items() if number == db}
+
+    @rule(db=databases, key=keys, default=st.none() | st.integers())
+    def pop(self, db: int, key: bytes, default: int | None) -> None:
+        value = self.model.pop((db, key), (default, None))[0]
+        assert self.dbs[db].pop(key, default) == value
+        with pytest.raises(KeyError):
+            self.dbs[db].pop(key)
+
+    @rule(db=databases, key=keys, value=st.none() | values, ttl=st.sampled_from([None, FAR, "persist"]))
+    def update(self, db: int, key: bytes, value: bytes | None, ttl: int | str | None) -> None:
+        old = self.value(db, key)
+        options: dict[str, object] = {"persist": True} if ttl == "persist" else {} if ttl is None else {"ex": ttl}
+        new = None if value is None else (old or b"") + value
+        answer = self.dbs[db].update(key, lambda found: None if value is None else (found or b"") + value, **options)  # type: ignore[call-overload]
+        assert answer == (old if new is None else new)
+        if new is not None:
+            self.model[db, key] = new, self.lives(db, key) if ttl is None else None if ttl == "persist" else FAR
+
+    @rule(db=databases, key=keys, change=st.sampled_from([{}, {"ex": FAR}, {"persist": True}, {"pxat": 1}]))
+    def getex(self, db: int, key: bytes, change: dict[str, int]) -> None:
+        value = self.value(db, key)
+        assert self.dbs[db].getex(key, **change) == value  # type: ignore[arg-type]
+        if value is not None and "pxat" in change:
+            del self.model[db, key]
+        elif value is not None and change:
+            self.model[db, key] = value, FAR if "ex" in change else None
+
+    @rule(db=databases, key=keys, room=st.sampled_from([0, 40, 50_000]))
+    def get_into(self, db: int, key: bytes, room: int) -> None:
+        value, buffer = self.value(db, key), bytearray(b"." * room)
+        if value is not None and len(value) > room:
+            with pytest.raises(fincache.BufferTooSmall, match=str(len(value))):
+                self.dbs[db].get_into(key, buffer)
+            assert buffer == b"." * room
+            return
+        assert self.dbs[db].get_into(key, buffer) == (None if value is None else len(value))
+        if value is not None:
+            assert buffer == value + b"." * (room - len(value))
+
     # -------------------------------------------------------------- numbers and parts
 
     @rule(db=databases, key=keys, amount=amounts)
