@@ -32,8 +32,8 @@ CHILD_SECONDS_MAX = 60  # a watchdog, not a measurement
 BOTH_BINDINGS = {
     f"test_{noun}.py"
     for noun in (
-        *("bad_input", "client", "core", "fork_threads", "keyset"),
-        *("mapping", "model", "record_arrays", "records", "declarations", "strings", "text"),
+        *("bad_input", "client", "core", "fork_threads", "guide", "handles", "keyset", "mapping", "model"),
+        *("record_arrays", "records", "redis_differences", "declarations", "strings", "text"),
     )
 }
 
