@@ -243,6 +243,13 @@ static inline int native_bytes_of(const native_door *door, PyObject *object, con
  * method. -1: an exception is set. */
 int native_enter(native_door *door, fc_session **session);
 
+#define NS_PER_S 1000000000u
+
+/* Nanoseconds of a plain int or float of units. 0: another type, negative, nan, too long. */
+int native_nanoseconds_of(PyObject *object, uint64_t unit_ns, uint64_t *ns);
+/* 1 if kwnames, which is not NULL, is this one name. */
+int native_is_only_keyword(PyObject *kwnames, const char *name);
+
 /* The Keys of a KeySet, if they were made for this door's attachment and database. 1: *keys is a new reference. 0: they were not. -1: an
  * exception is set. */
 int native_take_keyset(const native_door *door, PyObject *keyset, native_keys **keys);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#define NS_PER_S 1000000000u
 #define NS_PER_MS 1000000u
 /* Longer ones go the Python way, which knows where the clock ends: 146 years. */
 #define DURATION_NS_MAX (1ull << 62)
@@ -43,8 +42,7 @@ static PyObject *reply(const native_door *self, const char *value, uint64_t valu
     return PyUnicode_DecodeUTF8(value, (Py_ssize_t)value_bytes, NULL);
 }
 
-/* Nanoseconds of a plain int or float of units. 0: another type, negative, nan, too long. */
-static int nanoseconds_of(PyObject *object, uint64_t unit_ns, uint64_t *ns)
+int native_nanoseconds_of(PyObject *object, uint64_t unit_ns, uint64_t *ns)
 {
     if (PyFloat_CheckExact(object)) {
         double exact = PyFloat_AS_DOUBLE(object) * (double)unit_ns;
@@ -59,7 +57,7 @@ static int nanoseconds_of(PyObject *object, uint64_t unit_ns, uint64_t *ns)
     return 1;
 }
 
-static int is_only_keyword(PyObject *kwnames, const char *name)
+int native_is_only_keyword(PyObject *kwnames, const char *name)
 {
     return PyTuple_GET_SIZE(kwnames) == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), name) == 0;
 }
@@ -75,7 +73,7 @@ static PyObject *get_young(native_door *self, PyObject *const *args, Py_ssize_t 
     fc_key key;
     fc_entry entry;
     int entered = 0;
-    if ((count == 1 || count == 2) && is_only_keyword(kwnames, "max_age") && nanoseconds_of(args[count], NS_PER_S, &age_max_ns) &&
+    if ((count == 1 || count == 2) && native_is_only_keyword(kwnames, "max_age") && native_nanoseconds_of(args[count], NS_PER_S, &age_max_ns) &&
         native_bytes_of(self, args[0], &data, &bytes) && (entered = native_enter(self, &session)) > 0) {
         fc_status status = native_engine->key_init(self->cache, self->database, data, (uint64_t)bytes, &key);
         if (status == FC_OK) status = native_engine->get_entry(session, &key, value, sizeof value, &entry);
@@ -239,8 +237,8 @@ static int expiry_of(PyObject *kwnames, PyObject *const *values, uint64_t *expir
     uint64_t unit_ns, lives_ns;
     *expires_unix_ns = 0;
     if (LIKELY(kwnames == NULL)) return 1;
-    unit_ns = is_only_keyword(kwnames, "ex") ? NS_PER_S : is_only_keyword(kwnames, "px") ? NS_PER_MS : 0;
-    if (unit_ns == 0 || !nanoseconds_of(values[0], unit_ns, &lives_ns) || lives_ns == 0) return 0;
+    unit_ns = native_is_only_keyword(kwnames, "ex") ? NS_PER_S : native_is_only_keyword(kwnames, "px") ? NS_PER_MS : 0;
+    if (unit_ns == 0 || !native_nanoseconds_of(values[0], unit_ns, &lives_ns) || lives_ns == 0) return 0;
     clock_gettime(CLOCK_REALTIME, &now);
     *expires_unix_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec + lives_ns;
     return 1;

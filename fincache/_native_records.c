@@ -16,6 +16,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct native_record_door {
     PyObject_HEAD
@@ -64,6 +65,16 @@ static PyObject *field_of(const native_record_door *self, char *row, PyObject *n
     return PyArray_Scalar(row + offset, descr, NULL);
 }
 
+/* By the clock of now, which is after the read; as fc_get_entry counts an age. */
+static int is_older(const fc_read *read, uint64_t age_max_ns)
+{
+    struct timespec now;
+    if (age_max_ns == UINT64_MAX) return 0;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now_unix_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+    return now_unix_ns > read->written_unix_ns && now_unix_ns - read->written_unix_ns > age_max_ns;
+}
+
 static PyObject *records_get(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
     native_record_door *self = (native_record_door *)object;
@@ -75,8 +86,10 @@ static PyObject *records_get(PyObject *object, PyObject *const *args, Py_ssize_t
     Py_ssize_t bytes;
     fc_session *session;
     fc_key key;
+    uint64_t age_max_ns = UINT64_MAX;
     int entered = 0;
-    if (UNLIKELY(kwnames != NULL || count < 1 || count > 2) || UNLIKELY(!__atomic_load_n(&self->armed, __ATOMIC_ACQUIRE)) ||
+    if (UNLIKELY(count < 1 || count > 2) || UNLIKELY(!__atomic_load_n(&self->armed, __ATOMIC_ACQUIRE)) ||
+        (kwnames != NULL && !(native_is_only_keyword(kwnames, "max_age") && native_nanoseconds_of(args[count], NS_PER_S, &age_max_ns))) ||
         (count == 2 && (self->unpack != Py_None || !PyUnicode_CheckExact(args[1]))) || UNLIKELY(!native_bytes_of(door_of(self), args[0], &data, &bytes)) ||
         UNLIKELY((entered = native_enter(door_of(self), &session)) <= 0))
         return give_up(self, entered, NATIVE_RECORDS_GET, args, count, kwnames);
@@ -84,7 +97,10 @@ static PyObject *records_get(PyObject *object, PyObject *const *args, Py_ssize_t
     fc_status status = native_engine->key_init(door_of(self)->cache, door_of(self)->database, data, (uint64_t)bytes, &key);
     if (status == FC_OK) status = native_engine->get_many(session, &key, &read, 1);
     if (LIKELY(status == FC_OK)) {
-        if (LIKELY(read.status == FC_OK && read.schema == self->schema && read.value_bytes == self->row_bytes)) {
+        int is_ours = read.status == FC_OK && read.schema == self->schema && read.value_bytes == self->row_bytes;
+        if (UNLIKELY(is_ours && is_older(&read, age_max_ns))) {
+            if (count == 1) Py_RETURN_NONE;
+        } else if (LIKELY(is_ours)) {
             PyObject *found = count == 1 ? unpack_row(self, row.bytes) : field_of(self, row.bytes, args[1]);
             if (found != NULL || PyErr_Occurred()) return found;
         } else if (read.status == FC_MISS && count == 1) {
@@ -187,8 +203,9 @@ static const char *const read_names[READ_ARGUMENTS] = {"keyset", "out", "mask", 
 #define READ_POSITIONAL 4
 
 /* 0: the Python method is to say what is wrong with the arguments. */
-static int parse_read(PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *found[READ_ARGUMENTS])
+static int parse_read(PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *found[READ_ARGUMENTS], uint64_t *age_max_ns)
 {
+    *age_max_ns = UINT64_MAX;
     if (count > READ_POSITIONAL) return 0;
     for (int i = 0; i < READ_ARGUMENTS; i++) found[i] = i < count ? args[i] : NULL;
     for (Py_ssize_t k = 0; kwnames != NULL && k < PyTuple_GET_SIZE(kwnames); k++) {
@@ -200,13 +217,13 @@ static int parse_read(PyObject *const *args, Py_ssize_t count, PyObject *kwnames
     if (found[READ_MASK] == NULL) found[READ_MASK] = Py_None;
     if (found[READ_CUT] == NULL) found[READ_CUT] = Py_True;
     return found[READ_KEYSET] != NULL && found[READ_OUT] != NULL && (found[READ_CUT] == Py_True || found[READ_CUT] == Py_False) &&
-           (found[READ_MAX_AGE] == NULL || found[READ_MAX_AGE] == Py_None);
+           (found[READ_MAX_AGE] == NULL || found[READ_MAX_AGE] == Py_None || native_nanoseconds_of(found[READ_MAX_AGE], NS_PER_S, age_max_ns));
 }
 
 /* Fills `out` and `mask`. The arrays are the caller's: whoever resizes or writes them meanwhile does so as with any call of numpy's that
  * releases the GIL. */
 static fc_status read_rows(native_record_door *self, fc_session *session, const native_keys *keys, PyObject *out, PyObject *mask, int cut,
-                           fc_read *reads, uint64_t *failed_index)
+                           uint64_t age_max_ns, fc_read *reads, uint64_t *failed_index)
 {
     unsigned char *marks = PyArray_DATA((PyArrayObject *)mask);
     const fcpy_rows into = {
@@ -216,7 +233,7 @@ static fc_status read_rows(native_record_door *self, fc_session *session, const 
         .schema = self->schema,
     };
     PyThreadState *released = keys->count > FEW_KEYS ? PyEval_SaveThread() : NULL;
-    fc_status status = native_engine->read_rows(session, keys->keys, keys->count, &into, reads, marks, cut, UINT64_MAX, failed_index);
+    fc_status status = native_engine->read_rows(session, keys->keys, keys->count, &into, reads, marks, cut, age_max_ns, failed_index);
     if (released != NULL) PyEval_RestoreThread(released);
     return status;
 }
@@ -228,8 +245,9 @@ static PyObject *records_read(PyObject *object, PyObject *const *args, Py_ssize_
     native_keys *keys = NULL;
     fc_read *reads = NULL;
     fc_session *session;
+    uint64_t age_max_ns;
     int entered = 0;
-    if (!parse_read(args, count, kwnames, found) || !__atomic_load_n(&self->armed, __ATOMIC_ACQUIRE)) goto python;
+    if (!parse_read(args, count, kwnames, found, &age_max_ns) || !__atomic_load_n(&self->armed, __ATOMIC_ACQUIRE)) goto python;
     if ((entered = native_take_keyset(door_of(self), found[READ_KEYSET], &keys)) <= 0) goto python;
     entered = 0;
     if (keys->count == 0 || !is_table(self, found[READ_OUT], keys->count) || !is_filled_in_place(found[READ_OUT])) goto python;
@@ -247,7 +265,7 @@ static PyObject *records_read(PyObject *object, PyObject *const *args, Py_ssize_
     }
     if ((entered = native_enter(door_of(self), &session)) > 0) {
         uint64_t failed_index;
-        fc_status status = read_rows(self, session, keys, found[READ_OUT], mask, found[READ_CUT] == Py_True, reads, &failed_index);
+        fc_status status = read_rows(self, session, keys, found[READ_OUT], mask, found[READ_CUT] == Py_True, age_max_ns, reads, &failed_index);
         if (status == FC_OK) {
             PyMem_Free(reads);
             Py_DECREF(keys);
