@@ -94,7 +94,7 @@ static void stop_workers(fc_server *server, uint64_t stop_by_ns)
 {
     for (uint32_t i = 0; i < server->worker_count; i++) {
         fc_worker *worker = &server->workers[i];
-        fc_message *message = calloc(1, sizeof *message);
+        fc_message *message = worker->has_thread ? calloc(1, sizeof *message) : NULL;
         if (message == NULL) continue; /* the join below would wait for ever; there is no better end without memory for one message */
         message->kind = FC_MESSAGE_STOP;
         message->bytes = stop_by_ns;
@@ -102,18 +102,40 @@ static void stop_workers(fc_server *server, uint64_t stop_by_ns)
     }
     for (uint32_t i = 0; i < server->worker_count; i++) {
         fc_worker *worker = &server->workers[i];
-        pthread_join(worker->thread, NULL);
+        if (worker->has_thread) pthread_join(worker->thread, NULL);
         for (fc_message *message = worker->messages, *next; message != NULL; message = next) {
             next = message->next;
             if (message->kind == FC_MESSAGE_ADOPT) close(message->fd);
             free(message);
         }
+        if (worker->messages_end == NULL) continue; /* never initialized */
         if (worker->mailbox.fd >= 0) close(worker->mailbox.fd);
         pthread_mutex_destroy(&worker->lock);
     }
     free(server->workers);
     server->workers = NULL;
     server->worker_count = 0;
+}
+
+/* Starts the threads, and waits until each has told how it began. */
+static fc_status start_workers(fc_server *server)
+{
+    uint32_t made_count = 0;
+    fc_status status = FC_OK;
+    for (uint32_t i = 0; i < server->worker_count && status == FC_OK; i++) status = fc_worker_init(&server->workers[i], server);
+    for (uint32_t i = 0; i < server->worker_count && status == FC_OK; i++) {
+        status = fc_worker_start(&server->workers[i]);
+        server->workers[i].has_thread = status == FC_OK;
+        made_count += status == FC_OK;
+    }
+    pthread_mutex_lock(&server->start_lock);
+    while (server->started_count < made_count) pthread_cond_wait(&server->start_changed, &server->start_lock);
+    for (uint32_t i = 0; i < made_count && status == FC_OK; i++)
+        if (server->workers[i].start_status != FC_OK) status = fc_fail(server->workers[i].start_status, "%s", server->workers[i].start_detail);
+    server->start_state = status == FC_OK ? FC_SERVER_RUNS : FC_SERVER_FAILED;
+    pthread_cond_broadcast(&server->start_changed);
+    pthread_mutex_unlock(&server->start_lock);
+    return status;
 }
 
 fc_status fc_server_start(fc_server *server, uint32_t threads)
@@ -123,22 +145,11 @@ fc_status fc_server_start(fc_server *server, uint32_t threads)
     if (server->worker_count > 0) return fc_fail(FC_INVALID_ARGUMENT, "the server has started");
     server->workers = calloc(threads, sizeof *server->workers);
     if (server->workers == NULL) return fc_fail(FC_SYSTEM, "no memory for %u threads", threads);
+    server->worker_count = threads;
     server->started_count = 0;
-    fc_status status = FC_OK;
-    uint32_t made_count = 0;
-    for (; made_count < threads && status == FC_OK; made_count += status == FC_OK) {
-        server->workers[made_count].server = server;
-        server->workers[made_count].index = made_count;
-        status = fc_worker_start(&server->workers[made_count]);
-    }
-    pthread_mutex_lock(&server->start_lock);
-    while (server->started_count < made_count) pthread_cond_wait(&server->start_changed, &server->start_lock);
-    pthread_mutex_unlock(&server->start_lock);
-    for (uint32_t i = 0; i < made_count && status == FC_OK; i++)
-        if (server->workers[i].start_status != FC_OK) status = fc_fail(server->workers[i].start_status, "%s", server->workers[i].start_detail);
-    server->worker_count = made_count;
-    if (status == FC_OK) return FC_OK;
-    stop_workers(server, 0);
+    server->start_state = FC_SERVER_STARTING;
+    fc_status status = start_workers(server);
+    if (status != FC_OK) stop_workers(server, 0);
     return status;
 }
 

@@ -95,8 +95,8 @@ typedef struct fc_worker_stats {
 
 struct fc_worker {
     fc_server *server;
-    uint32_t index;
     pthread_t thread;
+    int has_thread;
     int epoll_fd;
     fc_source mailbox;         /* eventfd */
     pthread_mutex_t lock;      /* of `connections` and `messages` */
@@ -151,6 +151,7 @@ struct fc_server {
     pthread_mutex_t start_lock;
     pthread_cond_t start_changed;
     uint32_t started_count;    /* workers that have told start_status */
+    enum { FC_SERVER_STARTING, FC_SERVER_RUNS, FC_SERVER_FAILED } start_state;
 };
 
 /* events.c */
@@ -161,6 +162,7 @@ void fc_events_put(fc_event_queue *queue, uint32_t kind, uint32_t level, uint64_
 void fc_server_log(fc_server *server, uint32_t level, uint64_t client_id, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* worker_loop.c */
+FC_MUST_USE fc_status fc_worker_init(fc_worker *worker, fc_server *server);
 FC_MUST_USE fc_status fc_worker_start(fc_worker *worker);
 void fc_worker_post(fc_worker *worker, fc_message *message);
 void fc_worker_post_simple(fc_worker *worker, enum fc_message_kind kind, uint64_t client_id);

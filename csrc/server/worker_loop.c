@@ -189,8 +189,7 @@ static fc_status open_epoll(fc_worker *worker)
     fc_server *server = worker->server;
     struct epoll_event wanted = {.events = EPOLLIN, .data.ptr = &worker->mailbox};
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    worker->mailbox = (fc_source){.kind = FC_SOURCE_MAILBOX, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-    if (worker->epoll_fd < 0 || worker->mailbox.fd < 0) return fc_fail_errno(FC_SYSTEM, "epoll or eventfd");
+    if (worker->epoll_fd < 0) return fc_fail_errno(FC_SYSTEM, "epoll_create1");
     if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->mailbox.fd, &wanted) != 0) return fc_fail_errno(FC_SYSTEM, "epoll_ctl");
     for (uint32_t i = 0; i < server->listener_count; i++) {
         wanted = (struct epoll_event){.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = &server->listeners[i]};
@@ -221,6 +220,16 @@ static void end(fc_worker *worker)
     (void)fc_session_close(worker->session);
 }
 
+/* Nobody accepts before all have begun: connections are handed from one to another. 0: one of them could not. */
+static int wait_for_the_others(fc_server *server)
+{
+    pthread_mutex_lock(&server->start_lock);
+    while (server->start_state == FC_SERVER_STARTING) pthread_cond_wait(&server->start_changed, &server->start_lock);
+    int go = server->start_state == FC_SERVER_RUNS;
+    pthread_mutex_unlock(&server->start_lock);
+    return go;
+}
+
 static void *run_worker(void *context)
 {
     fc_worker *worker = context;
@@ -232,17 +241,24 @@ static void *run_worker(void *context)
     server->started_count++;
     pthread_cond_broadcast(&server->start_changed);
     pthread_mutex_unlock(&server->start_lock);
-    if (status == FC_OK) loop(worker);
+    if (wait_for_the_others(server) && status == FC_OK) loop(worker);
     end(worker);
     return NULL;
+}
+
+fc_status fc_worker_init(fc_worker *worker, fc_server *server)
+{
+    worker->server = server;
+    worker->epoll_fd = -1;
+    worker->messages_end = &worker->messages;
+    worker->mailbox = (fc_source){.kind = FC_SOURCE_MAILBOX, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    pthread_mutex_init(&worker->lock, NULL);
+    return worker->mailbox.fd >= 0 ? FC_OK : fc_fail_errno(FC_SYSTEM, "eventfd");
 }
 
 fc_status fc_worker_start(fc_worker *worker)
 {
     sigset_t all, before;
-    worker->epoll_fd = worker->mailbox.fd = -1;
-    worker->messages_end = &worker->messages;
-    pthread_mutex_init(&worker->lock, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited by the thread: signals are the control plane's */
     int error = pthread_create(&worker->thread, NULL, run_worker, worker);
