@@ -135,7 +135,8 @@ fc_status fc_cache_open(const char *name, const fc_options *options, fc_cache **
 /* Closes the calling thread's sessions and unmaps. FC_BUSY while other threads have sessions open. NULL is allowed. */
 fc_status fc_cache_close(fc_cache *cache);
 
-/* Removes the name. Processes that are attached go on; nobody can attach or open a session any more. */
+/* Removes the name. Processes that are attached go on; nobody can attach or open a session any more. FC_SEGMENT_MISSING also when somebody
+ * else removed it meanwhile; a new segment of that name stays. FC_BUSY: a process was stopped while it removed this one. */
 fc_status fc_cache_unlink(const char *name);
 
 /* Names of all segments of this host that the caller can see, by callback; a non-zero return stops. */

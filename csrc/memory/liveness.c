@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +110,18 @@ static struct flock byte_lock(short type, uint32_t slot_index)
     return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = slot_index, .l_len = 1};
 }
 
-fc_status fc_liveness_lock(const fc_cache *cache, uint32_t slot_index, void **lock_page)
+/* fork() waits while a thread is between opening the lock file and having the lock on a mapping that a child does not get: a child that got
+ * the descriptor would keep the lock alive. Recursive, so that a signal handler may fork. clone() and vfork() by hand do not wait. */
+static pthread_mutex_t fork_gate = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static pthread_once_t fork_gate_once = PTHREAD_ONCE_INIT;
+
+static void close_fork_gate(void) { pthread_mutex_lock(&fork_gate); }
+static void open_fork_gate(void) { pthread_mutex_unlock(&fork_gate); }
+/* The mutex knows its owner by a tid, which the child does not have. */
+static void renew_fork_gate(void) { fork_gate = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; }
+static void watch_forks(void) { pthread_atfork(close_fork_gate, open_fork_gate, renew_fork_gate); }
+
+static fc_status lock_slot(const fc_cache *cache, uint32_t slot_index, void **lock_page)
 {
     int file = open_lock_file(cache);
     if (file < 0) {
@@ -129,6 +141,15 @@ fc_status fc_liveness_lock(const fc_cache *cache, uint32_t slot_index, void **lo
     if (failed && page != MAP_FAILED) munmap(page, LOCK_PAGE_BYTES);
     close(file);
     if (!failed) *lock_page = page;
+    return status;
+}
+
+fc_status fc_liveness_lock(const fc_cache *cache, uint32_t slot_index, void **lock_page)
+{
+    pthread_once(&fork_gate_once, watch_forks);
+    close_fork_gate();
+    fc_status status = lock_slot(cache, slot_index, lock_page);
+    open_fork_gate();
     return status;
 }
 

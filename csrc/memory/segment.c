@@ -4,6 +4,8 @@
  *              linked under its name. A second creator gets EEXIST and attaches. So nobody ever sees half a segment.
  * Lock file    /dev/shm/fincache-lock.<name>.<segment id>, linked before the segment. Only who may write the segment may open it. It
  *              carries the id, so that a segment that is unlinked and created again has another one.
+ * Removing     the name goes while the object is locked, and only if it still leads there: of two processes that remove and create
+ *              a segment of one name at the same time, none removes the other's new one.
  * Re-created   an attached process notices by `retired` in the header, which unlinking sets; a stale name leads to another inode, which
  *              fc_cache_attach checks after mapping.
  * Sources      shm_overview(7), open(2) on O_TMPFILE, linkat(2) through /proc/self/fd
@@ -24,10 +26,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SHM_DIRECTORY "/dev/shm"
@@ -35,6 +39,9 @@
 #define LOCK_PREFIX "fincache-lock."
 #define PATH_BYTES 160
 #define OPEN_ATTEMPTS 16
+/* How long an unlinking process waits for another one that removes the same segment: 100 ms. */
+#define UNLINK_ATTEMPTS 100u
+#define UNLINK_PAUSE_NS 1000000
 /* A huge page of x86-64, and of aarch64 with small pages of 4 KiB. */
 #define HUGE_PAGE_BYTES ((uint64_t)2 << 20)
 /* Linux 6.1, younger than Debian 12's libc headers. */
@@ -365,24 +372,48 @@ static void retire_file(int file, const char *name)
     unlink(lock_path);
 }
 
+static fc_status unlink_path(const char *path, const char *name)
+{
+    if (unlink(path) == 0) return FC_OK;
+    if (errno == ENOENT) return fc_fail(FC_SEGMENT_MISSING, "segment %s", name);
+    if (errno == EACCES || errno == EPERM) return fc_fail_errno(FC_PERMISSION, "unlink segment %s", name);
+    return fc_fail_errno(FC_SYSTEM, "unlink %s", path);
+}
+
+/* There is no unlinking by descriptor, so whoever removes a segment has its object locked meanwhile (flock: it goes with the descriptor, so with
+ * the process): as long as all do, the name that leads to it cannot come to lead to another. */
+static fc_status lock_object(int file, const char *name)
+{
+    for (uint32_t attempt = 0; flock(file, LOCK_EX | LOCK_NB) != 0; attempt++) {
+        if (errno != EWOULDBLOCK) return fc_fail_errno(FC_SYSTEM, "lock segment %s", name);
+        if (attempt == UNLINK_ATTEMPTS) return fc_fail(FC_BUSY, "another process is removing segment %s, and is stopped", name);
+        nanosleep(&(struct timespec){.tv_nsec = UNLINK_PAUSE_NS}, NULL);
+    }
+    return FC_OK;
+}
+
+static fc_status unlink_file(int file, const char *path, const char *name)
+{
+    struct stat ours, there;
+    FC_TRY(lock_object(file, name));
+    if (fstat(file, &ours) != 0) return fc_fail_errno(FC_SYSTEM, "look at segment %s", name);
+    if (stat(path, &there) != 0 || there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)
+        return fc_fail(FC_SEGMENT_MISSING, "segment %s was unlinked by another process just now", name);
+    FC_TRY(unlink_path(path, name));
+    /* Less than a header: nothing to retire, and touching a mapping of it would be SIGBUS. */
+    if (ours.st_size >= (off_t)FC_HEADER_BYTES) retire_file(file, name);
+    return FC_OK;
+}
+
 fc_status fc_cache_unlink(const char *name)
 {
     char path[PATH_BYTES];
     FC_TRY(fc_segment_path(path, sizeof path, name));
     int file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (unlink(path) != 0) {
-        fc_status status = errno == ENOENT ? fc_fail(FC_SEGMENT_MISSING, "segment %s", name)
-                           : errno == EACCES || errno == EPERM ? fc_fail_errno(FC_PERMISSION, "unlink segment %s", name)
-                                                               : fc_fail_errno(FC_SYSTEM, "unlink %s", path);
-        if (file >= 0) close(file);
-        return status;
-    }
-    if (file < 0) return FC_OK;
-    struct stat stat_buffer;
-    /* Less than a header: nothing to retire, and touching a mapping of it would be SIGBUS. */
-    if (fstat(file, &stat_buffer) == 0 && stat_buffer.st_size >= (off_t)FC_HEADER_BYTES) retire_file(file, name);
+    if (file < 0) return unlink_path(path, name); /* nothing that could be retired, or not by us */
+    fc_status status = unlink_file(file, path, name);
     close(file);
-    return FC_OK;
+    return status;
 }
 
 fc_status fc_cache_list(int32_t (*visit)(void *context, const char *name), void *context)

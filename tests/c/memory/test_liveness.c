@@ -2,6 +2,7 @@
 #include "audit.h"
 #include "memory/liveness.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -297,8 +298,58 @@ static void without_the_lock_file_nobody_is_called_dead(void)
     CHECK_OK(fc_cache_close(made.cache));
 }
 
+typedef struct opener {
+    fc_cache *cache;
+    uint32_t stop;
+} opener;
+
+static void *open_for_ever(void *context)
+{
+    opener *o = context;
+    fc_session *session;
+    while (!__atomic_load_n(&o->stop, __ATOMIC_ACQUIRE)) {
+        REQUIRE_OK(fc_session_open(o->cache, &session));
+        CHECK_OK(fc_session_close(session));
+    }
+    return NULL;
+}
+
+/* 1 if a descriptor of this process carries a lock. No allocation: for a child of a process with threads. */
+static int has_lock(void)
+{
+    char path[40], text[2048];
+    for (int file = 3; file < 64; file++) {
+        snprintf(path, sizeof path, "/proc/self/fdinfo/%d", file);
+        int info = open(path, O_RDONLY | O_CLOEXEC);
+        if (info < 0) continue;
+        ssize_t length = read(info, text, sizeof text - 1);
+        close(info);
+        text[length > 0 ? length : 0] = '\0';
+        if (strstr(text, "lock:") != NULL) return 1;
+    }
+    return 0;
+}
+
+/* P12: a child that is forked while another thread opens a session does not get that session's kernel lock with it. */
+static void no_child_inherits_a_kernel_lock(void)
+{
+    fixture made = check_open(1 << 20);
+    opener o = {.cache = made.cache};
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, open_for_ever, &o) == 0);
+    for (uint64_t i = 0; i < check_rounds(300); i++) {
+        pid_t child = fork();
+        if (child == 0) _exit(has_lock());
+        CHECK(check_child_ok(child));
+    }
+    __atomic_store_n(&o.stop, 1, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    check_close(&made);
+}
+
 int main(void)
 {
+    RUN(no_child_inherits_a_kernel_lock);
     RUN(an_identity_names_one_thread);
     RUN(the_living_are_alive);
     RUN(the_death_of_a_process_is_seen);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -576,6 +577,46 @@ static void *attach_again_and_again(void *context)
     return NULL;
 }
 
+/* A process that is about to remove a segment, and finds that another one did and created a new one of that name, leaves the new one alone. */
+static void unlink_removes_only_what_it_found(void)
+{
+    fixture old = check_open(1 << 20);
+    char path[200];
+    path_of(old.name, path);
+    int holder = open(path, O_RDWR | O_CLOEXEC);
+    REQUIRE(holder >= 0 && flock(holder, LOCK_EX) == 0);
+    CHECK_STATUS(FC_BUSY, fc_cache_unlink(old.name)); /* somebody else is at it, and stopped */
+    pid_t child = fork();
+    if (child == 0) {
+        fc_status status;
+        int other = open("/dev/null", O_RDONLY); /* takes the number of the descriptor that was inherited with its lock */
+        REQUIRE(dup2(other, holder) == holder);
+        while ((status = fc_cache_unlink(old.name)) == FC_BUSY) {}
+        CHECK_STATUS(FC_SEGMENT_MISSING, status);
+        CHILD_EXIT();
+    }
+    /* The child waits for the lock, as its descriptor in /proc shows; then the name leads to a new segment. */
+    char waits[64], link[200];
+    int is_waiting = 0;
+    for (int i = 0; i < 100000 && !is_waiting; i++)
+        for (int fd = 3; fd < 32; fd++) {
+            snprintf(waits, sizeof waits, "/proc/%d/fd/%d", (int)child, fd);
+            ssize_t length = readlink(waits, link, sizeof link - 1);
+            if (length > 0 && fd != holder) link[length] = '\0', is_waiting |= strcmp(link, path) == 0;
+        }
+    CHECK(unlink(path) == 0);
+    fc_cache *made;
+    fc_options options = check_options(1 << 20);
+    CHECK_OK(fc_cache_create(old.name, &options, &made));
+    close(holder);
+    CHECK(is_waiting);
+    CHECK(check_child_ok(child));
+    CHECK_OK(fc_cache_close(made));
+    CHECK_OK(fc_cache_attach(old.name, NULL, &made));
+    CHECK_OK(fc_cache_close(made));
+    check_close(&old);
+}
+
 /* P11: while a name is created and unlinked over and over, who attaches gets a whole segment or one of two answers; never half a one. */
 static void no_half_built_segment_is_ever_seen(void)
 {
@@ -600,6 +641,7 @@ int main(void)
 {
     RUN(names_are_checked);
     RUN(null_arguments_are_refused);
+    RUN(unlink_removes_only_what_it_found);
     RUN(a_segment_lives_from_create_to_unlink);
     RUN(the_policy_can_be_changed);
     RUN(mapping_options_are_tried);
