@@ -58,7 +58,7 @@ static void tune(fc_server *server, int fd)
 
 void fc_accept_adopt(fc_worker *worker, int fd, int is_unix)
 {
-    if (worker->stops || fc_connection_open(worker, fd, is_unix) == NULL) {
+    if (worker->closes || fc_connection_open(worker, fd, is_unix) == NULL) {
         close(fd);
         (void)fc_fetch_add(&worker->load, UINT64_MAX); /* one less */
         (void)fc_fetch_add(&worker->server->connection_count, UINT64_MAX);

@@ -154,6 +154,7 @@ static int flush_owed(fc_connection *connection)
     if (connection->output_bytes == 0) return 1;
     int64_t sent = send_some(connection, connection->output + connection->output_at, connection->output_bytes);
     if (sent < 0) return 0;
+    if (sent > 0) connection->owed_since_ns = 0;
     connection->output_at += (uint64_t)sent;
     connection->output_bytes -= (uint64_t)sent;
     if (connection->output_bytes == 0) {
@@ -185,6 +186,8 @@ void fc_connection_flush(fc_connection *connection)
         fc_connection_close(connection);
         return;
     }
+    if (FC_LIKELY(connection->output_bytes == 0)) connection->owed_since_ns = 0;
+    else if (connection->owed_since_ns == 0) connection->owed_since_ns = fc_clock_mono_ns();
     fc_connection_set_wait(connection, FC_WAIT_OUTPUT, connection->output_bytes > OUTPUT_STALL_BYTES || (connection->output_bytes > 0 && (connection->waits & FC_WAIT_OUTPUT) != 0));
     if (connection->is_closing && connection->output_bytes == 0) fc_connection_close(connection);
 }

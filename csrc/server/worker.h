@@ -60,6 +60,8 @@ struct fc_connection {
     uint64_t output_at, output_bytes, output_capacity;
     uint64_t parked_until_ns, give_up_ns; /* monotonic; 0: not parked */
     uint64_t active_ns;        /* monotonic, of the last read */
+    uint64_t request_since_ns; /* monotonic, since when a request is unfinished; 0: none is */
+    uint64_t owed_since_ns;    /* monotonic, since when the socket has taken nothing of what is owed; 0: nothing is owed */
     uint64_t memory_bytes;     /* as counted in the worker's sum */
     uint32_t waits;            /* FC_WAIT_* */
     uint32_t events;           /* that epoll is asked for */
@@ -111,7 +113,9 @@ struct fc_worker {
     fc_parser parsers[FC_BATCH_MAX];
     fc_request requests[FC_BATCH_MAX];
     uint64_t swept_ns;         /* monotonic, of the last look for idle connections */
-    int stops;
+    int stops;                 /* no more connections are taken in */
+    int closes;                /* nor requests: what is owed is written, then every connection is closed */
+    uint64_t close_by_ns;      /* monotonic: when that begins at the latest */
     uint64_t stop_by_ns;       /* monotonic: when the draining ends */
     fc_worker_stats stats;
     uint64_t load;             /* connections, those on their way in the mailbox included; fc_fetch_add */

@@ -10,8 +10,12 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 128
-/* Between two looks for idle connections. */
+/* Between two looks for connections that have had their time. */
 #define SWEEP_NS UINT64_C(1000000000)
+/* Of draining: a silence after which nothing more is expected, and how long requests are awaited at most. A request on a loopback socket is here within
+ * microseconds; a client on another host is given some round trips. */
+#define QUIET_NS UINT64_C(10000000)
+#define LAST_REQUESTS_NS UINT64_C(100000000)
 
 /* ------------------------------------------------------------------ mailbox */
 
@@ -45,10 +49,21 @@ static void take_answer(fc_worker *worker, const fc_message *message)
     fc_batch_go_on(connection);
 }
 
-static void begin_to_stop(fc_worker *worker)
+/* Draining begins: nobody new comes in. Requests that are on their way are still read and run, until nothing has come for QUIET_MS or LAST_REQUESTS_NS
+ * are over: a client that asked just now gets its answer, and not a reset connection. */
+static void begin_to_stop(fc_worker *worker, uint64_t stop_by_ns)
 {
+    uint64_t now_ns = fc_clock_mono_ns();
     worker->stops = 1;
+    worker->stop_by_ns = stop_by_ns;
+    worker->close_by_ns = stop_by_ns < now_ns + LAST_REQUESTS_NS ? stop_by_ns : now_ns + LAST_REQUESTS_NS;
     for (uint32_t i = 0; i < worker->server->listener_count; i++) (void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, worker->server->listeners[i].source.fd, NULL);
+}
+
+/* No more requests: what is owed is written, and then the connections are closed. */
+static void begin_to_close(fc_worker *worker)
+{
+    worker->closes = 1;
     for (fc_connection *connection = worker->connections, *next; connection != NULL; connection = next) {
         next = connection->next;
         connection->is_closing = 1;
@@ -76,8 +91,7 @@ static void read_mailbox(fc_worker *worker)
             if ((connection = fc_connection_find(worker, message->client_id)) != NULL) fc_connection_close(connection);
             break;
         case FC_MESSAGE_STOP:
-            worker->stop_by_ns = message->bytes;
-            begin_to_stop(worker);
+            begin_to_stop(worker, message->bytes);
             break;
         }
         free(message);
@@ -110,20 +124,44 @@ static int milliseconds_to_wait(const fc_worker *worker)
     uint64_t until_ns = now_ns + SWEEP_NS;
     for (const fc_connection *parked = worker->parked; parked != NULL; parked = parked->parked_next)
         if (parked->parked_until_ns < until_ns) until_ns = parked->parked_until_ns;
-    if (worker->stops && worker->stop_by_ns < until_ns) until_ns = worker->stop_by_ns;
+    if (worker->closes && worker->stop_by_ns < until_ns) until_ns = worker->stop_by_ns;
+    if (worker->stops && !worker->closes && until_ns > now_ns + QUIET_NS) until_ns = now_ns + QUIET_NS;
     return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns + 999999) / 1000000);
 }
 
-static void close_idle(fc_worker *worker)
+typedef struct limits {
+    uint64_t idle_ns, read_ns, write_ns; /* 0: none */
+} limits;
+
+static int is_beyond(uint64_t limit_ns, uint64_t since_ns, uint64_t now_ns) { return limit_ns != 0 && since_ns != 0 && now_ns > since_ns + limit_ns; }
+
+/* Why a connection has had its time; NULL: it has not. */
+static const char *overdue(const fc_connection *connection, const limits *limit, uint64_t now_ns)
 {
+    if (is_beyond(limit->write_ns, connection->owed_since_ns, now_ns)) return "it takes no replies (write-timeout-ms)";
+    if (connection->waits != 0) return NULL;
+    if (is_beyond(limit->read_ns, connection->request_since_ns, now_ns)) return "its request does not come to an end (read-timeout-ms)";
+    return is_beyond(limit->idle_ns, connection->active_ns, now_ns) ? "it is idle (timeout)" : NULL;
+}
+
+static void close_overdue(fc_worker *worker)
+{
+    const fc_config *config = &worker->server->host->config;
     uint64_t now_ns = fc_clock_mono_ns();
-    uint64_t idle_ns = (uint64_t)fc_config_number(&worker->server->host->config, FC_CONFIG_TIMEOUT) * 1000000000;
     if (now_ns - worker->swept_ns < SWEEP_NS) return;
     worker->swept_ns = now_ns;
-    if (idle_ns == 0) return;
+    limits limit = {
+        .idle_ns = (uint64_t)fc_config_number(config, FC_CONFIG_TIMEOUT) * 1000000000,
+        .read_ns = (uint64_t)fc_config_number(config, FC_CONFIG_READ_TIMEOUT_MS) * 1000000,
+        .write_ns = (uint64_t)fc_config_number(config, FC_CONFIG_WRITE_TIMEOUT_MS) * 1000000,
+    };
+    if ((limit.idle_ns | limit.read_ns | limit.write_ns) == 0) return;
     for (fc_connection *connection = worker->connections, *next; connection != NULL; connection = next) {
         next = connection->next;
-        if (connection->waits == 0 && now_ns - connection->active_ns > idle_ns) fc_connection_close(connection);
+        const char *why = overdue(connection, &limit, now_ns);
+        if (why == NULL) continue;
+        fc_server_log(worker->server, FC_SERVER_LEVEL_VERBOSE, connection->client.id, "client %llu: closed, %s", (unsigned long long)connection->client.id, why);
+        fc_connection_close(connection);
     }
 }
 
@@ -167,7 +205,7 @@ static void stop_now(fc_worker *worker)
 static void loop(fc_worker *worker)
 {
     struct epoll_event events[EVENTS_MAX];
-    while (!worker->stops || (worker->connections != NULL && fc_clock_mono_ns() < worker->stop_by_ns)) {
+    while (!worker->closes || (worker->connections != NULL && fc_clock_mono_ns() < worker->stop_by_ns)) {
         int count = epoll_wait(worker->epoll_fd, events, EVENTS_MAX, worker->parked == NULL && !worker->stops ? (int)(SWEEP_NS / 1000000) : milliseconds_to_wait(worker));
         for (int i = 0; i < count; i++) {
             fc_source *source = events[i].data.ptr;
@@ -176,7 +214,8 @@ static void loop(fc_worker *worker)
             else if (!worker->stops) fc_accept_some(worker, (fc_listener *)source);
         }
         if (worker->parked != NULL) retry_parked(worker);
-        close_idle(worker);
+        close_overdue(worker);
+        if (worker->stops && !worker->closes && (count <= 0 || fc_clock_mono_ns() >= worker->close_by_ns)) begin_to_close(worker);
         if (worker->graveyard != NULL) bury(worker);
     }
     stop_now(worker);
