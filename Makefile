@@ -1,13 +1,13 @@
-# FinCache. `make run` shows it at work; `make test` checks everything. Each does all of its own set-up on a bare Debian 12.
+# FinCache. `make run` serves a segment to redis-cli; `make demo` shows it at work; `make test` checks everything. Each does all of its own set-up on a bare Debian 12.
 #
 #   make setup       compilers, checkers and .venv (tools/setup.sh)      make lint      ruff, mypy, the floors
-#   make run, demo   one writer, three readers, real order flow          make fmt       formats the Python files
+#   make run         the daemon, with config.yaml                        make fmt       formats the Python files
+#   make demo        one writer, three readers, real order flow          make clean
 #   make test        everything below that says pass or fail             make bench     figures beside the peers, docs/benchmarks.md
 #   make models      the Promela models                                  make soak      the tests' long versions
 #   make sanitize    C tests under ASan+UBSan and TSan, gcc and clang    make wheel     dist/fincache-*.whl for this Python
-#   make clean
 #
-# ARGS goes to what is run: make demo ARGS=--chaos
+# ARGS goes to what is run: make demo ARGS=--chaos, make run ARGS="--port 7000"
 SHELL := /bin/bash
 BIN := .venv/bin
 MESON := $(BIN)/meson
@@ -49,7 +49,9 @@ build: build/release/build.ninja
 	$(call compile,release)
 	$(call link_extension)
 
-run: demo
+run: build
+	@exec $(BIN)/fincache serve --config config.yaml $(ARGS)
+
 demo: build
 	@$(BIN)/python -m fincache.demo $(ARGS)
 

@@ -40,6 +40,7 @@ Modules, each importing only what stands above it:
     executing, resp_values       commands by name, and their replies
     reading, writing, session    class Session
     attachment  open, attach, close, fork
+    serving     the server for Redis clients; imported by the daemon alone
 """
 
 from fincache._core.attachment import Attachment, Options, list_names, unlink

@@ -192,6 +192,10 @@ class Attachment:
             self.__dict__.clear()  # the sessions with it
             handle.release()
 
+    def pinned(self) -> tuple[Handle, object]:
+        """The pointer's Handle with a pin on it, for whoever calls the C library on its own. Raises Closed."""
+        return self._handle, self._handle.pin()
+
     def describe(self) -> SegmentInfo:
         """fc_cache_describe."""
         pin = self._handle.pin()

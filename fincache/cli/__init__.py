@@ -37,7 +37,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Care": {"top": "cmd_top", "doctor": "cmd_doctor"},
     "Trying it": {"replay": "cmd_replay", "bench": "cmd_bench"},
     "Shell": {"completion": "cmd_completion"},
-    "Daemon": {"config": "cmd_config"},
+    "Daemon": {"serve": "cmd_serve", "config": "cmd_config"},
 }
 COMPLETION_VARIABLE = "_FINCACHE_COMPLETE"  # set when a shell asks for completions
 _MODULES = {name: module for section in COMMANDS.values() for name, module in section.items()}

@@ -53,10 +53,15 @@ def configuration_options(function: FunctionT) -> FunctionT:
 
 
 def load_configuration(context: click.Context, config_file: Path | None) -> Configuration:
-    """The configuration in effect, `fincache -s NAME serve` included. Raises ConfigurationError."""
+    """The configuration in effect. Raises ConfigurationError."""
+    return load(config_file, command_line=given_on_command_line(context))
+
+
+def given_on_command_line(context: click.Context) -> list[tuple[str, str, str]]:
+    """(path, text, option) of what was given, `fincache -s NAME serve` included."""
     target = context.find_object(Target)
     named = [("server.segment", target.segment, "-s")] if target is not None and target.segment is not None else []
-    return load(config_file, command_line=[*named, *_given(context)])
+    return [*named, *_given(context)]
 
 
 def report(problems: tuple[str, ...]) -> None:

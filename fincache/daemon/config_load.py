@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ from fincache.daemon.config_keys import KEYS, SECTIONS, ConfigKey, Settings
 from fincache.daemon.config_kinds import Names
 from fincache.daemon.failures import AddressRefused, ConfigurationError
 from fincache.daemon.net_address import is_loopback
+from fincache.daemon.parameters import SET_BY_KEYS
 
 FILE_BYTES_MAX = 1 << 20  # a configuration of a megabyte is another file
 SESSIONS_MAX_LOW = 16
+REDIS_SECTION = "redis"
+"""A section of the file with further parameters, by their names in CONFIG SET. The server checks them when it starts."""
 
 PROTECTED_MODE = (
     "server.host is {host}, an address that other hosts can reach, and server.requirepass is empty: protected mode refuses that, "
@@ -65,6 +68,8 @@ class Configuration:
     settings: Settings
     origins: Mapping[str, Origin]
     """By path, for every key of the table."""
+    redis: Mapping[str, Given] = field(default_factory=dict)
+    """The section redis, by the parameters' names."""
 
     def value(self, path: str) -> Any:
         """The value of `server.port`."""
@@ -110,7 +115,11 @@ def load(
     ]
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     origins = dict.fromkeys(KEYS, DEFAULT)
+    redis: dict[str, Given] = {}
     for item in given:  # the weakest first
+        if item.path.startswith(f"{REDIS_SECTION}."):
+            redis[item.path.partition(".")[2]] = item
+            continue
         config_key = KEYS[item.path]
         try:
             values[config_key.section][config_key.name] = config_key.row.kind.parse(item.text)
@@ -120,7 +129,7 @@ def load(
     if problems:
         raise ConfigurationError(problems)
     settings = Settings(**{section: SECTIONS[section](**values[section]) for section in SECTIONS})
-    configuration = Configuration(settings, origins)
+    configuration = Configuration(settings, origins, redis)
     _check_together(configuration)
     return configuration
 
@@ -178,7 +187,7 @@ def _read_file(file: Path, problems: list[str]) -> list[Given]:
         return []
     given: list[Given] = []
     for section, section_node, body in _pairs(file, root, "", problems):
-        if section not in SECTIONS:
+        if section not in SECTIONS and section != REDIS_SECTION:
             problems.append(f"{_line(file, section_node)}: {section} is no section{_suggestion_of_section(section)}")
         elif _is_null(body):
             continue  # `api:` with every line below it commented out
@@ -190,6 +199,9 @@ def _read_file(file: Path, problems: list[str]) -> list[Given]:
 
 def _take(file: Path, path: str, name_node: yaml.Node, value: yaml.Node, given: list[Given], problems: list[str]) -> None:
     config_key = KEYS.get(path)
+    if path.startswith(f"{REDIS_SECTION}."):
+        _take_redis(file, path, value, given, problems)
+        return
     if config_key is None:
         problems.append(f"{_line(file, name_node)}: {path} is no key{_suggestion(path)}")
         return
@@ -207,6 +219,17 @@ def _take(file: Path, path: str, name_node: yaml.Node, value: yaml.Node, given: 
         problems.append(f"{where}: {path} has no value: leave the line out for the default; allowed: {allowed}")
     else:
         given.append(Given(path, value.value, Origin("file", where)))
+
+
+def _take_redis(file: Path, path: str, value: yaml.Node, given: list[Given], problems: list[str]) -> None:
+    name = path.partition(".")[2].lower()
+    where = _line(file, value)
+    if name in SET_BY_KEYS:
+        problems.append(f"{where}: {path} is {SET_BY_KEYS[name]} here: set that key instead")
+    elif not isinstance(value, yaml.ScalarNode) or _is_null(value):
+        problems.append(f"{where}: {path} needs one value, as CONFIG SET takes it")
+    else:
+        given.append(Given(f"{REDIS_SECTION}.{name}", value.value, Origin("file", where)))
 
 
 def _compose(file: Path) -> yaml.Node | None:

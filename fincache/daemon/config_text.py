@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fincache.daemon.config_keys import KEYS, SECTIONS, ConfigKey
-from fincache.daemon.config_load import Configuration
+from fincache.daemon.config_load import REDIS_SECTION, Configuration
 
 _COLUMNS = 120
 
@@ -42,6 +42,10 @@ counts as not set.
 Durations are written as `30s`, `5m`, `1h30m`, `250ms` (units `us ms s m h d`; a bare number is refused, for it could mean
 seconds or milliseconds). Sizes as `1GB`, `256MB`, `65536`: `kb mb gb` are powers of 1024, `k m g` of 1000, as in redis.conf.
 Booleans: `true`, `yes`, `on`, `1` and their opposites.
+
+A fourth section, `redis`, holds any other parameter of `CONFIG SET` by its name there, such as `slowlog-log-slower-than: 5000`;
+the server checks it when it starts. `CONFIG REWRITE` writes what clients have set into the file: into the key that stands for
+the parameter, or into that section.
 
 "Reload": SIGHUP (`systemctl reload fincache`) applies a changed value; a change of any other key is logged and waits for the
 next start. "Not used yet": the value is checked and nothing else; a value that asks for such a part is answered with a
@@ -111,7 +115,8 @@ def _properties(config_key: ConfigKey) -> Iterator[str]:
 
 def effective_table(configuration: Configuration) -> list[tuple[str, str, str]]:
     """(path, value, where it comes from) for every key."""
-    return [(path, configuration.text(path), str(configuration.origins[path])) for path in KEYS]
+    rows = [(path, configuration.text(path), str(configuration.origins[path])) for path in KEYS]
+    return rows + [(given.path, given.text, str(given.origin)) for given in configuration.redis.values()]
 
 
 def effective_objects(configuration: Configuration) -> dict[str, dict[str, dict[str, object]]]:
@@ -125,6 +130,11 @@ def effective_objects(configuration: Configuration) -> dict[str, dict[str, dict[
             "source": origin.source,
             "place": origin.place or None,
             "used": not config_key.row.later,
+        }
+    if configuration.redis:
+        objects[REDIS_SECTION] = {
+            name: {"value": given.text, "source": "file", "place": given.origin.place, "used": True}
+            for name, given in configuration.redis.items()
         }
     return objects
 

@@ -22,6 +22,7 @@ Messages are SOCK_SEQPACKET packets, so that each arrives whole.
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import socket
@@ -129,7 +130,8 @@ class Successor:
             if not may_hand_over_to(uid):
                 raise HandoverFailed(f"the control socket of segment {name} belongs to user {uid}; it is not asked")
             request = {"protocol": PROTOCOL, "version": fincache.__version__, "pid": os.getpid()}
-            connection.send(json.dumps(request).encode())
+            with contextlib.suppress(BrokenPipeError):  # it has refused already, and hung up; its words are there to be read
+                connection.send(json.dumps(request).encode())
             return cls(connection, _receive_offer(connection))
         except TimeoutError:
             connection.close()
@@ -166,9 +168,11 @@ class Successor:
 
 def _receive_offer(connection: socket.socket) -> Offer:
     fds = array.array("i")
-    message, ancillary, flags, _address = connection.recvmsg(
-        MESSAGE_BYTES_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * fds.itemsize), socket.MSG_CMSG_CLOEXEC
-    )
+    room = socket.CMSG_SPACE(DESCRIPTORS_MAX * fds.itemsize)
+    try:
+        message, ancillary, flags, _address = connection.recvmsg(MESSAGE_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # it hung up without reading our request; what it said before is still there
+        message, ancillary, flags, _address = connection.recvmsg(MESSAGE_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])

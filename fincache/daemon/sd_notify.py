@@ -59,6 +59,12 @@ class Notifier:
         """Another process is the service from now on."""
         self._send(f"MAINPID={pid}")
 
+    def close(self) -> None:
+        """Nothing is told any more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def _send(self, *lines: str) -> None:
         if self._socket is None or self._address is None:
             return

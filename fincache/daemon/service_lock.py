@@ -62,13 +62,11 @@ class ServiceLock:
                 return holder
             time.sleep(POLL_SECONDS)
 
-    @classmethod
-    def take_over(cls, fd: int) -> ServiceLock:
-        """The lock that came with a descriptor from the old daemon. The range says from now on that it is ours."""
+    def claim(self) -> None:
+        """Writes our pid into the range of a lock whose descriptor came from the old daemon."""
         pid = os.getpid()
-        _lock(fd, fcntl.F_WRLCK, BASE, 1 + pid)
-        _lock(fd, fcntl.F_UNLCK, BASE + 1 + pid, 0)  # 0: to the end
-        return cls(fd)
+        _lock(self._fd, fcntl.F_WRLCK, BASE, 1 + pid)
+        _lock(self._fd, fcntl.F_UNLCK, BASE + 1 + pid, 0)  # 0: to the end
 
     def fileno(self) -> int:
         """The descriptor, to send it to the daemon that takes over."""
