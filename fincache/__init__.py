@@ -14,6 +14,7 @@ Modules, each importing only what stands above it:
     client       class Cache                  records     numpy records
     segment      open, attach, unlink, segments
 
+Before the methods of a strategy's inner loop stands _native, in C, where it is installed (_core.binding).
 numpy is imported by the first call of Cache.records, not by `import fincache`.
 """
 

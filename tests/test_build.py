@@ -221,7 +221,13 @@ def test_a_wheel_works_in_a_fresh_environment_without_a_compiler(wheel: Path, tm
     # What FinCache depends on comes from the environment of the tests; a line in a .pth file runs none of its .pth files.
     (site,) = home.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(f"{sysconfig.get_path('platlib')}\n{sysconfig.get_path('purelib')}\n")
-    bare = {"PATH": str(home / "bin"), "CC": "/bin/false", "CXX": "/bin/false", "HOME": str(tmp_path)}
+    bare = {
+        "PATH": str(home / "bin"),
+        "CC": "/bin/false",
+        "CXX": "/bin/false",
+        "HOME": str(tmp_path),
+        "FINCACHE_BINDING": "native",
+    }
     run([*PIP, "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)], env=bare)
     name = f"wheel-{os.getpid()}"
     printed = run([str(python), "-c", SMOKE, name], env=bare, cwd=tmp_path).stdout.split()
