@@ -63,6 +63,13 @@ class TestTheEnd:
         Child(try_as_nobody).join()
         assert cache.get("k") == b"v"
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [["watch", "k", "-i", "nan"], ["watch", "k", "--timeout", "nan"], ["top", "-i", "nan"], ["bench", "--seconds", "nan"]],
+    )
+    def test_nan_is_no_length_of_time(self, cache: fincache.Cache, arguments: list[str]) -> None:
+        assert call("-s", cache.name, *arguments).exit_code == ExitCode.USAGE
+
     def test_an_unknown_command_is_answered_with_the_nearest(self) -> None:
         found = call("gte")
         assert found.exit_code == 2

@@ -23,7 +23,7 @@ import click
 import fincache
 from fincache import _core
 from fincache.cli.host import Host
-from fincache.cli.output import Json, json_option, print_json, table
+from fincache.cli.output import Json, finite, json_option, print_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,13 @@ class Measured:
 
 @click.command("bench")
 @click.option(
-    "--seconds", type=click.FloatRange(0.05, 3600), default=3.0, show_default=True, metavar="S", help="For all together."
+    "--seconds",
+    type=click.FloatRange(0.05, 3600),
+    callback=finite,
+    default=3.0,
+    show_default=True,
+    metavar="S",
+    help="For all together.",
 )
 @click.option(
     "--value-bytes", type=click.IntRange(0, 1 << 20), default=32, show_default=True, metavar="N", help="Length of values."

@@ -18,7 +18,7 @@ import click
 import fincache
 from fincache.cli.cmd_segments import size_given
 from fincache.cli.exits import ExitCode
-from fincache.cli.output import Json, count_text, duration_text, json_option, print_json
+from fincache.cli.output import Json, count_text, duration_text, finite, json_option, print_json
 from fincache.cli.target import Refused, Target, pass_target, target_options
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def _symbols_given(_context: click.Context, _parameter: click.Parameter, value: 
 @click.option(
     "--speed",
     type=click.FloatRange(0, SPEED_MAX),
+    callback=finite,
     default=1.0,
     show_default=True,
     metavar="X",
@@ -122,7 +123,16 @@ def _symbols_given(_context: click.Context, _parameter: click.Parameter, value: 
 @click.option("--symbols", multiple=True, callback=_symbols_given, metavar="A,B", help="Only these [default: all].")
 @click.option("--rounds", type=click.IntRange(0), default=1, show_default=True, metavar="N", help="How often; 0: until Ctrl-C.")
 @click.option("--create", "create_bytes", metavar="SIZE", callback=size_given, help="Create the segment if it is missing.")
-@click.option("-i", "--interval", type=click.FloatRange(0.01), default=1.0, show_default=True, metavar="S", help="Of the lines.")
+@click.option(
+    "-i",
+    "--interval",
+    type=click.FloatRange(0.01),
+    callback=finite,
+    default=1.0,
+    show_default=True,
+    metavar="S",
+    help="Of the lines.",
+)
 @json_option
 @click.argument("file")
 @pass_target

@@ -20,7 +20,7 @@ from types import FrameType, TracebackType
 import click
 
 import fincache
-from fincache.cli.output import is_terminal, json_option, print_json
+from fincache.cli.output import finite, is_terminal, json_option, print_json
 from fincache.cli.target import Target, pass_target, segment_option
 from fincache.cli.top_sample import Frame, Reading
 from fincache.cli.top_view import lines_of
@@ -105,7 +105,14 @@ class Screen:
 @click.command("top")
 @segment_option
 @click.option(
-    "-i", "--interval", type=click.FloatRange(0.05, 3600.0), default=1.0, show_default=True, metavar="S", help="Of frames."
+    "-i",
+    "--interval",
+    type=click.FloatRange(0.05, 3600.0),
+    callback=finite,
+    default=1.0,
+    show_default=True,
+    metavar="S",
+    help="Of frames.",
 )
 @click.option("-c", "--count", type=click.IntRange(1), metavar="N", help="End after so many frames.")
 @click.option("-1", "--once", is_flag=True, help="One frame, after one interval.")

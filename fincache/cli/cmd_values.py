@@ -13,7 +13,7 @@ import click
 
 from fincache.cli.exits import ExitCode
 from fincache.cli.keyarg import argument_bytes, complete_key, escaped_option
-from fincache.cli.output import Json, is_terminal, json_bytes, json_option, print_json, quote, raw_option, write_bytes
+from fincache.cli.output import Json, finite, is_terminal, json_bytes, json_option, print_json, quote, raw_option, write_bytes
 from fincache.cli.target import Target, pass_target, target_options
 
 # ------------------------------------------------------------------ get
@@ -85,7 +85,13 @@ def _write_value(value: bytes, raw: bool | None, output: IO[bytes] | None = None
 @click.option("--get", "get_old", is_flag=True, help="Print the old value instead of OK.")
 @raw_option
 @click.option(
-    "--timeout-ms", type=click.FloatRange(0, 86_400_000), metavar="MS", default=100, show_default=True, help="Wait for a lock."
+    "--timeout-ms",
+    type=click.FloatRange(0, 86_400_000),
+    callback=finite,
+    metavar="MS",
+    default=100,
+    show_default=True,
+    help="Wait for a lock.",
 )
 @click.argument("key", shell_complete=complete_key)
 @click.argument("value", required=False)

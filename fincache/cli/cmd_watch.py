@@ -19,7 +19,7 @@ import click
 import fincache
 from fincache.cli.exits import ExitCode
 from fincache.cli.keyarg import argument_bytes, complete_key, escaped_option
-from fincache.cli.output import Json, duration_text, json_bytes, json_option, print_json, quote
+from fincache.cli.output import Json, duration_text, finite, json_bytes, json_option, print_json, quote
 from fincache.cli.target import Refused, Target, pass_target, target_options
 
 RETIRED_CHECK_SECONDS = 1.0  # asking costs up to a millisecond
@@ -119,10 +119,17 @@ class Watcher:
 @json_option
 @click.option("-c", "--count", type=click.IntRange(1), metavar="N", help="End after so many lines.")
 @click.option(
-    "-i", "--interval", type=click.FloatRange(0.0, 3600.0), default=0.05, show_default=True, metavar="S", help="Of polling."
+    "-i",
+    "--interval",
+    type=click.FloatRange(0.0, 3600.0),
+    callback=finite,
+    default=0.05,
+    show_default=True,
+    metavar="S",
+    help="Of polling.",
 )
 @click.option("--changes-only", is_flag=True, help="Leave out what is there at the beginning.")
-@click.option("--timeout", type=click.FloatRange(0.0), metavar="S", help="End after so long, with exit code 1.")
+@click.option("--timeout", type=click.FloatRange(0.0), callback=finite, metavar="S", help="End after so long, with exit code 1.")
 @click.argument("key", shell_complete=complete_key)
 @pass_target
 def watch_command(

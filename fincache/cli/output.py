@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Container, Sequence
@@ -47,6 +48,13 @@ def write_bytes(data: bytes) -> None:
     rest = memoryview(data)
     while rest:  # with PYTHONUNBUFFERED this is a bare file, which may write a part
         rest = rest[stream.write(rest) :]
+
+
+def finite(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    """Callback of options that are lengths of time: click's ranges let "nan" through. Raises BadParameter."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no length of time.")
+    return value
 
 
 # ------------------------------------------------------------------ bytes as text
