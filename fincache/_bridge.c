@@ -110,6 +110,49 @@ fc_status fcpy_write_rows(fc_session *session, const fc_key *keys, uint64_t coun
     return fc_set_many(session, keys, writes, count, flags);
 }
 
+/* Room for one more key of key_bytes; 0: no memory. */
+static int make_room(fcpy_found *found, uint64_t key_bytes)
+{
+    if (found->count == found->count_room) {
+        uint64_t room = found->count_room == 0 ? 256 : found->count_room * 2;
+        uint32_t *tags = realloc(found->tags, room * sizeof *tags);
+        if (tags == NULL) return 0;
+        found->tags = tags;
+        found->count_room = room;
+    }
+    if (found->bytes == NULL || found->used_bytes + key_bytes > found->room_bytes) {
+        uint64_t room = (found->used_bytes + key_bytes) * 2 + 4096;
+        char *bytes = realloc(found->bytes, room);
+        if (bytes == NULL) return 0;
+        found->bytes = bytes;
+        found->room_bytes = room;
+    }
+    return 1;
+}
+
+static int32_t note_key(void *context, const void *key, uint32_t key_bytes, uint32_t type)
+{
+    fcpy_found *found = context;
+    found->is_short = !make_room(found, key_bytes);
+    if (found->is_short) return 1;
+    memcpy(found->bytes + found->used_bytes, key, key_bytes);
+    found->used_bytes += key_bytes;
+    found->tags[found->count++] = type << 24 | key_bytes;
+    return 0;
+}
+
+fc_status fcpy_scan(fc_session *session, uint32_t database, uint64_t *cursor, uint64_t count, fcpy_found *found)
+{
+    _Static_assert(FC_KEY_BYTES_MAX < 1 << 24, "a key's length fits into a tag");
+    return fc_scan(session, database, cursor, count, note_key, found);
+}
+
+void fcpy_found_free(fcpy_found *found)
+{
+    free(found->tags);
+    free(found->bytes);
+}
+
 /* The locale is pinned: a host program that called setlocale() must not change what "0.1" is. */
 int fcpy_long_double(const char *text, long double *number)
 {

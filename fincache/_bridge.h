@@ -46,6 +46,22 @@ fc_status fcpy_read_rows(fc_session *session, const fc_key *keys, uint64_t count
 fc_status fcpy_write_rows(fc_session *session, const fc_key *keys, uint64_t count, const fcpy_rows *from, fc_write *writes,
                           uint64_t expires_unix_ns, uint32_t flags);
 
+/* The keys that a scan visited: tags[i] is key i's FC_TYPE_* in the upper 8 bits and its length in the lower 24; the keys lie one behind the
+ * other in `bytes`. Made of zeros, freed by fcpy_found_free. */
+typedef struct fcpy_found {
+    uint32_t *tags;
+    uint64_t count;
+    uint64_t count_room;
+    char *bytes;
+    uint64_t used_bytes;
+    uint64_t room_bytes;
+    uint8_t is_short;            /* this process had no memory for them all: the cursor is of no use */
+} fcpy_found;
+
+/* fc_scan without a call into Python, with all that is needed for one, for each key. */
+fc_status fcpy_scan(fc_session *session, uint32_t database, uint64_t *cursor, uint64_t count, fcpy_found *found);
+void fcpy_found_free(fcpy_found *found);
+
 /* 0: *number is what text says, all of text. -1: text is no number, or there is no memory for the locale. */
 int fcpy_long_double(const char *text, long double *number);
 

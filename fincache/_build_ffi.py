@@ -11,7 +11,7 @@ The last, fincache/_bridge.h, likewise plain, has functions that make several ca
 100-200 ns and a get 20-50, so that two crossings would double the price; and the bytes of a key that is an argument need to stay
 where they are for one call only, which cffi promises on every interpreter, PyPy included.
 
-What is added here: `extern "Python"` callbacks for the functions that visit (names, sessions, size classes, keys).
+What is added here: `extern "Python"` callbacks for the functions that visit (names, sessions, size classes).
 
 The build runs this as a script, before anything is importable, so it imports nothing of the package.
 """
@@ -27,7 +27,6 @@ CALLBACKS = """
 extern "Python" int32_t fcpy_visit_name(void *context, const char *name);
 extern "Python" int32_t fcpy_visit_session(void *context, const fc_session_info *info);
 extern "Python" int32_t fcpy_visit_class(void *context, const fc_class_info *info);
-extern "Python" int32_t fcpy_visit_key(void *context, const void *key, uint32_t key_bytes, uint32_t type);
 """
 
 SOURCE = """

@@ -13,12 +13,6 @@ from fincache._fincache import ffi, lib
 from fincache._reports import Stats
 
 
-@ffi.def_extern(name="fcpy_visit_key", error=1)  # type: ignore[untyped-decorator]
-def _visit_key(context: Any, key: Any, key_bytes: int, kind: int) -> int:
-    ffi.from_handle(context).append((ffi.buffer(key, key_bytes)[:], TYPE_NAMES.get(kind, b"unknown")))
-    return 0
-
-
 class Session(Reads, Writes, Executes):
     """One thread's right to read and write. Methods take a database and keys as bytes, and never keep a reference to them.
 
@@ -68,11 +62,23 @@ class Session(Reads, Writes, Executes):
 
     def scan(self, database: int, cursor: int, count: int) -> tuple[int, list[tuple[bytes, bytes]]]:
         """fc_scan: the next cursor, and keys with the names of their types."""
-        found: list[tuple[bytes, bytes]] = []
-        context = ffi.new_handle(found)
         position = ffi.new("uint64_t *", cursor)
-        check(lib.fc_scan(self._pointer, database, position, count, lib.fcpy_visit_key, context))
-        return position[0], found
+        found = ffi.new("fcpy_found *")
+        try:
+            check(lib.fcpy_scan(self._pointer, database, position, count, found))
+            if found.is_short:
+                raise MemoryError(f"scan({count}) in a database of many keys: use a smaller count")
+            if found.count == 0:
+                return position[0], []
+            tags, names = ffi.unpack(found.tags, found.count), ffi.buffer(found.bytes, found.used_bytes)[:]
+        finally:
+            lib.fcpy_found_free(found)
+        keys: list[tuple[bytes, bytes]] = []
+        end = 0
+        for tag in tags:
+            start, end = end, end + (tag & 0xFFFFFF)
+            keys.append((names[start:end], TYPE_NAMES.get(tag >> 24, b"unknown")))
+        return position[0], keys
 
     # -------------------------------------------------------------- records
 
