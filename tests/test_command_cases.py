@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from command_cases import Case, Error, all_cases, matches
 from resp_client import RespClient
+from server_process import serving
 
 import fincache
 
-SERVER = Path(__file__).parent.parent / "build" / "release" / "csrc" / "fincache-server"
 CASES = list(all_cases())
 
 
@@ -31,15 +29,10 @@ class Doors:
 def doors() -> Iterator[Doors]:
     name = f"cases-{os.getpid()}"
     with fincache.open(name, size="64MB") as cache:
-        command = [str(SERVER), "--segment", name, "--port", "0", "--threads", "2"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
-            assert server.stdout is not None
-            yield Doors(cache, int(server.stdout.readline().split()[1]))
+            with serving("--threads", 2, segment=name) as server:
+                yield Doors(cache, server.port)
         finally:
-            server.terminate()
-            server.wait(10)
-            server.stdout.close()
             fincache.unlink(name)
 
 

@@ -105,6 +105,12 @@ static int parse_options(fc_context *c, uint32_t from, uint32_t allowed, set_opt
         }
         options->flags |= flag;
     }
+    return 1;
+}
+
+/* The deadline that the options name, if any. 0 after an error reply. */
+static int parse_deadline(fc_context *c, set_options *options)
+{
     return (options->flags & SET_EXPIRY) == 0 || fc_arg_deadline(c, options->deadline_index, options->unit, options->is_absolute, 1, &options->expires_unix_ns);
 }
 
@@ -114,6 +120,10 @@ fc_status fc_cmd_getex(fc_context *c)
     set_options options;
     if (!parse_options(c, 2, SET_EXPIRY | SET_PERSIST, &options)) return FC_OK;
     if (options.flags == 0) return fc_access_reply_value(c, 1);
+    /* As in Redis, a missing key is told before a deadline that is none. */
+    FC_TRY(fc_access_look(c, 1, &item));
+    if (item.type == FC_TYPE_NONE) return fc_access_reply_value(c, 1);
+    if (!parse_deadline(c, &options)) return FC_OK;
     FC_TRY(fc_item_open(c, 1, &item));
     fc_status status = reply_value(c, &item);
     if (status == FC_OK && item.type != FC_TYPE_NONE && item.expires_unix_ns != options.expires_unix_ns) status = fc_item_expire(c, &item, options.expires_unix_ns);
@@ -161,7 +171,7 @@ fc_status fc_cmd_set(fc_context *c)
 {
     set_options options;
     if (c->argument_count == 3) options = (set_options){.flags = 0};
-    else if (!parse_options(c, 3, SET_NX | SET_XX | SET_GET | SET_KEEPTTL | SET_EXPIRY, &options)) return FC_OK;
+    else if (!parse_options(c, 3, SET_NX | SET_XX | SET_GET | SET_KEEPTTL | SET_EXPIRY, &options) || !parse_deadline(c, &options)) return FC_OK;
     return set_value(c, &c->arguments[2], &options);
 }
 

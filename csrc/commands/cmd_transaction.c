@@ -1,13 +1,6 @@
 /* cmd_transaction.c -- MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they promise: transaction.h. */
 #include "commands/transaction.h"
 
-static void forget(fc_client *client)
-{
-    fc_multi_queue_drop_commands(client->queue);
-    fc_multi_queue_drop_watched(client->queue);
-    client->flags &= ~(uint64_t)(FC_CLIENT_MULTI | FC_CLIENT_DIRTY_EXEC);
-}
-
 fc_status fc_cmd_multi(fc_context *c)
 {
     if ((c->client->flags & FC_CLIENT_MULTI) != 0) {
@@ -26,7 +19,7 @@ fc_status fc_cmd_discard(fc_context *c)
         fc_reply_error(c->reply, "ERR DISCARD without MULTI");
         return FC_OK;
     }
-    forget(c->client);
+    fc_transaction_forget(c->client);
     fc_reply_ok(c->reply);
     return FC_OK;
 }
@@ -40,7 +33,7 @@ fc_status fc_cmd_exec(fc_context *c)
     }
     if ((client->flags & FC_CLIENT_DIRTY_EXEC) != 0) {
         fc_reply_error(c->reply, "EXECABORT Transaction discarded because of previous errors.");
-        forget(client);
+        fc_transaction_forget(client);
         return FC_OK;
     }
     client->flags &= ~(uint64_t)FC_CLIENT_MULTI;
@@ -49,7 +42,7 @@ fc_status fc_cmd_exec(fc_context *c)
         client->flags |= FC_CLIENT_MULTI;
         return status;
     }
-    forget(client);
+    fc_transaction_forget(client);
     return status;
 }
 

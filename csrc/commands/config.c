@@ -71,7 +71,7 @@ static fc_status parse_enum(const fc_config_row *row, const char *text, uint64_t
         if (used >= sizeof allowed) used = sizeof allowed - 1;
         word = end != NULL ? end + 1 : NULL;
     }
-    return fc_fail(FC_INVALID_ARGUMENT, "argument must be one of the following: %s", allowed);
+    return fc_fail(FC_INVALID_ARGUMENT, "argument(s) must be one of the following: %s", allowed);
 }
 
 static fc_status parse_number(const fc_config_row *row, const char *text, uint64_t bytes, int64_t *number)

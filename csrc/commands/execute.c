@@ -173,6 +173,8 @@ static int refuse(fc_context *c, const fc_request *request, const fc_command *co
 void fc_execute_refuse(fc_context *c, const fc_request *request, fc_status status)
 {
     fc_reply_status(c->reply, status);
+    /* An EXEC that failed is over, as every other EXEC is: the client will not send DISCARD. */
+    if (request->command != NULL && request->command->id == FC_CMD_EXEC) fc_transaction_forget(c->client);
     refused(c, request->command);
 }
 

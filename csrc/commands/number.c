@@ -38,7 +38,7 @@ int fc_number_parse_float(const uint8_t *text, uint64_t bytes, long double *numb
     copy[bytes] = '\0';
     errno = 0;
     *number = strtold(copy, &end);
-    return end == copy + bytes && isfinite(*number) && (errno != ERANGE || *number != 0);
+    return end == copy + bytes && !isnan(*number) && (errno != ERANGE || (*number != 0 && !isinf(*number)));
 }
 
 int fc_number_format_float(long double number, char *text, uint64_t text_bytes)

@@ -6,7 +6,7 @@
 
 /* A decimal 64-bit integer: no sign but '-', no leading zero, no space. 1 if it is one. */
 int fc_number_parse(const uint8_t *text, uint64_t bytes, int64_t *number);
-/* A finite decimal number of any form that strtold takes, without space around it. */
+/* A number of any form that strtold takes, infinity included, without space around it. */
 int fc_number_parse_float(const uint8_t *text, uint64_t bytes, long double *number);
 /* 17 digits behind the point without trailing zeroes, no exponent: what INCRBYFLOAT writes. 0 if it does not fit. */
 int fc_number_format_float(long double number, char *text, uint64_t text_bytes);

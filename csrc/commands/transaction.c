@@ -156,6 +156,13 @@ broken:
     return FC_OK;
 }
 
+void fc_transaction_forget(fc_client *client)
+{
+    fc_multi_queue_drop_commands(client->queue);
+    fc_multi_queue_drop_watched(client->queue);
+    client->flags &= ~(uint64_t)(FC_CLIENT_MULTI | FC_CLIENT_DIRTY_EXEC);
+}
+
 /* ------------------------------------------------------------------ one command */
 
 static fc_status decide_one(fc_transaction *transaction, void *context)

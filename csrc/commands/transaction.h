@@ -22,4 +22,7 @@ FC_MUST_USE fc_status fc_transaction_run_one(fc_context *c);
 /* Runs the client's queue and replies with an array. FC_BUSY: nothing was done, the queue is kept. */
 FC_MUST_USE fc_status fc_transaction_run_queue(fc_context *c, fc_multi_queue *queue);
 
+/* Ends the client's transaction, and forgets what it watches. */
+void fc_transaction_forget(fc_client *client);
+
 #endif

@@ -241,6 +241,7 @@ static void end_turn(fc_connection *connection, const uint8_t *data, uint64_t by
     if (connection->is_closing) drop_input(connection);
     if (connection->input_bytes == 0 || connection->waits != 0) connection->request_since_ns = 0;
     else if (done > 0 || connection->request_since_ns == 0) connection->request_since_ns = fc_clock_mono_ns();
+    connection->has_requests = connection->input_bytes > 0 && unfinished == NULL && connection->parser == NULL;
     if ((int64_t)connection->input_bytes > query_bytes_max) {
         fc_server_log(connection->worker->server, FC_SERVER_LEVEL_WARNING, connection->client.id, "client %llu: closed, its request is longer than client-query-buffer-limit",
                       (unsigned long long)connection->client.id);
@@ -291,6 +292,7 @@ void fc_batch_read(fc_connection *connection)
         return;
     }
     uint64_t kept = connection->input_bytes;
+    FC_ASSERT(kept <= SMALL_BYTES && !connection->has_requests);
     if (kept > 0) memcpy(worker->input, connection->input, kept);
     int64_t count = receive(connection, worker->input + kept, FC_INPUT_BYTES - kept);
     if (count <= 0) return;

@@ -96,8 +96,9 @@ void fc_connection_free(fc_connection *connection)
 void fc_connection_arm(fc_connection *connection)
 {
     if (connection->is_dead) return;
-    uint32_t wanted = connection->waits == 0 && !connection->is_closing ? EPOLLIN : 0;
-    if (connection->output_bytes > 0) wanted |= EPOLLOUT;
+    uint32_t wanted = connection->waits == 0 && !connection->is_closing && !connection->has_requests ? EPOLLIN : 0;
+    /* With requests left the socket is asked whether it takes bytes, which it does: so the next turn comes, after everybody else's. */
+    if (connection->output_bytes > 0 || (connection->has_requests && connection->waits == 0)) wanted |= EPOLLOUT;
     if (FC_LIKELY(wanted == connection->events)) return;
     struct epoll_event event = {.events = wanted, .data.ptr = connection};
     if (epoll_ctl(connection->worker->epoll_fd, EPOLL_CTL_MOD, connection->source.fd, &event) == 0) connection->events = wanted;

@@ -68,6 +68,7 @@ struct fc_connection {
     uint8_t is_unix;
     uint8_t is_closing;        /* in the graveyard, or after the output that is owed */
     uint8_t is_dead;
+    uint8_t has_requests;      /* the input holds whole requests: the turn ended before they were run */
     uint8_t park_failures;     /* in a row */
 };
 

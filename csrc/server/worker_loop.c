@@ -174,7 +174,7 @@ static void serve(fc_connection *connection, uint32_t events)
         connection->worker->reply.bytes = 0;
         fc_connection_flush(connection);
         if (connection->is_dead) return;
-        if (connection->waits == 0 && connection->input_bytes > 0 && connection->parser == NULL && !connection->is_closing) {
+        if (connection->waits == 0 && connection->has_requests && !connection->is_closing) {
             fc_batch_go_on(connection);
             return;
         }
