@@ -94,8 +94,9 @@ static PyObject *records_get(PyObject *object, PyObject *const *args, Py_ssize_t
         UNLIKELY((entered = native_enter(door_of(self), &session)) <= 0))
         return give_up(self, entered, NATIVE_RECORDS_GET, args, count, kwnames);
     fc_read read = {.buffer = row.bytes, .buffer_bytes = self->row_bytes};
-    fc_status status = native_engine->key_init(door_of(self)->cache, door_of(self)->database, data, (uint64_t)bytes, &key);
-    if (status == FC_OK) status = native_engine->get_many(session, &key, &read, 1);
+    if (UNLIKELY(native_engine->key_init(door_of(self)->cache, door_of(self)->database, data, (uint64_t)bytes, &key) != FC_OK))
+        return give_up(self, 0, NATIVE_RECORDS_GET, args, count, kwnames); /* of a wrong key and a wrong field, that one names the field */
+    fc_status status = native_engine->get_many(session, &key, &read, 1);
     if (LIKELY(status == FC_OK)) {
         int is_ours = read.status == FC_OK && read.schema == self->schema && read.value_bytes == self->row_bytes;
         if (UNLIKELY(is_ours && is_older(&read, age_max_ns))) {
