@@ -27,7 +27,7 @@ PARAMETERS = (
     Parameter("rows", 500, 500, 500, "records of 64 bytes"),
     Parameter("round_ms", 40, 15, 2, "time of one side in a quiet round, in ms"),
     Parameter("rounds", 15, 5, 2, "quiet rounds"),
-    Parameter("writing_ms", 300, 150, 20, "time of one side in a round under a writer, in ms"),
+    Parameter("writing_ms", 250, 150, 20, "time of one side in a round under a writer, in ms"),
     Parameter("writing_rounds", 10, 3, 1, "rounds under a writer"),
 )
 SIDES = ("fincache", "fincache, cffi", "py-lmdb, txn per call", "redis-py", "pymemcache", "dict (floor)")

@@ -10,9 +10,11 @@ Command  python bench/bench_import_time.py           or bench/run_benches.py imp
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness import Bench, Parameter, Target, ratio_of_rounds
 
@@ -32,14 +34,25 @@ TARGET = Target("<=", 60)
 PROGRAM = """
 import sys, time
 before = set(sys.modules)
-begin = time.perf_counter_ns()
+begin_cpu, begin = time.process_time_ns(), time.perf_counter_ns()
 import {module}
-print(time.perf_counter_ns() - begin, len(set(sys.modules) - before), int("numpy" in sys.modules))
+wall, cpu = time.perf_counter_ns() - begin, time.process_time_ns() - begin_cpu
+print(wall, cpu, len(set(sys.modules) - before), int("numpy" in sys.modules))
 """
 
 
-def import_once(module: str, environment: dict[str, str]) -> tuple[int, int, bool]:
-    """Nanoseconds, how many modules came in, whether numpy is one of them. Raises CalledProcessError if there is no such."""
+@dataclass(frozen=True)
+class Imported:
+    """What one interpreter said."""
+
+    wall_ms: float
+    cpu_ms: float
+    modules: int
+    has_numpy: bool
+
+
+def import_once(module: str, environment: dict[str, str]) -> Imported:
+    """One fresh interpreter. Raises CalledProcessError if there is no such module."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(module=module)],
         env={**os.environ, **environment},
@@ -47,34 +60,44 @@ def import_once(module: str, environment: dict[str, str]) -> tuple[int, int, boo
         capture_output=True,
         check=True,
     )
-    ns, modules, has_numpy = done.stdout.split()
-    return int(ns), int(modules), has_numpy == "1"
+    ns, cpu_ns, modules, has_numpy = done.stdout.split()
+    return Imported(int(ns) / 1e6, int(cpu_ns) / 1e6, int(modules), has_numpy == "1")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Measures and prints."""
     bench = Bench("import_time", "How long does `import fincache` take?", PARAMETERS, arguments)
     taking_part = []
-    counts: dict[str, int] = {}
+    modules = 0
     for side, module, environment in (row for row in MODULES if bench.takes(row[0])):
         try:
-            _, counts[side], has_numpy = import_once(module, environment)
+            first = import_once(module, environment)
         except subprocess.CalledProcessError as error:
             bench.skip(side, error.stderr.strip().splitlines()[-1])
             continue
+        modules += first.modules
         taking_part.append((side, module, environment))
         if module == "fincache":
-            bench.note(f"{side}: {counts[side]} modules, {'WITH numpy' if has_numpy else 'without numpy'}")
-    found: dict[str, list[float]] = {side: [] for side, _, _ in taking_part}
+            bench.note(f"{side}: {first.modules} modules, {'WITH numpy' if first.has_numpy else 'without numpy'}")
+    found: dict[str, list[Imported]] = {side: [] for side, _, _ in taking_part}
     for number in range(bench["rounds"]):
         at = number % len(taking_part)
         for side, module, environment in (*taking_part[at:], *taking_part[:at]):
-            found[side].append(import_once(module, environment)[0] / 1e6)
-    for side, samples in found.items():
-        ratio = ratio_of_rounds(samples, found["fincache"])
-        target = TARGET if side == "fincache" else None
-        bench.figure(f"import, {side}", "ms", samples, side=side, operation="import", ratio=ratio, target=target)
-    bench.end(sum(counts.values()))
+            found[side].append(import_once(module, environment))
+    reference = [one.wall_ms for one in found["fincache"]]
+    for side, kept in found.items():
+        samples = [one.wall_ms for one in kept]
+        bench.figure(
+            f"import, {side}",
+            "ms",
+            samples,
+            side=side,
+            operation="import",
+            ratio=ratio_of_rounds(samples, reference),
+            target=TARGET if side == "fincache" else None,
+            cpu=statistics.median(one.cpu_ms for one in kept),
+        )
+    bench.end(modules)
 
 
 if __name__ == "__main__":

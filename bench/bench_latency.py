@@ -21,7 +21,7 @@ from side_process import SideProcess, Stage
 PARAMETERS = (
     Parameter("keys", 64, 64, 64, "keys that are read and written"),
     Parameter("writing_ms", 500, 200, 20, "time of one side in a round, in ms"),
-    Parameter("rounds", 6, 3, 1, "rounds"),
+    Parameter("rounds", 5, 3, 1, "rounds"),
 )
 SIDES = ("empty loop", "fincache", "fincache, cffi", "py-lmdb, txn per call", "redis-py", "pymemcache")
 CLOCK = "empty loop"

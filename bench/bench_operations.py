@@ -29,7 +29,7 @@ PARAMETERS = (
     Parameter("keys_1k", 128, 128, 16, "keys with values of 1 KiB"),
     Parameter("keys_64k", 16, 16, 4, "keys with values of 64 KiB"),
     Parameter("round_ms", 40, 15, 1, "time of one side in a round, in ms"),
-    Parameter("rounds", 25, 7, 2, "rounds"),
+    Parameter("rounds", 19, 7, 2, "rounds"),
     Parameter("cpu", 0, 0, 0, "processor to stay on"),
 )
 SIDES = (

@@ -34,7 +34,7 @@ from sides import SEGMENT_PREFIX, UnavailableError
 
 PARAMETERS = (
     Parameter("keys", 10_000, 10_000, 100, "keys, and as many counters"),
-    Parameter("round_ms", 300, 120, 10, "time of one load in a round, in ms"),
+    Parameter("round_ms", 250, 120, 10, "time of one load in a round, in ms"),
     Parameter("rounds", 5, 3, 1, "rounds"),
     Parameter("loads", 19, 19, 5, "loads, from the first of the list"),
     Parameter("idle", 10_000, 10_000, 100, "idle connections"),
