@@ -13,6 +13,7 @@ Command  python bench/bench_resp.py           or bench/run_benches.py resp
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
@@ -251,6 +252,9 @@ def measure(bench: Bench, servers: Sequence[RespServer], load: Load, cpu: int, i
         for server in (*servers[at:], *servers[:at]):
             kept = found[server.name]
             rate, cpu_ns, (p50, p99, p999) = drive(server, load, kept.requests, bench["keys"], cpu)
+            while math.isinf(rate):  # the calibration met a disturbance
+                kept.requests *= 4
+                rate, cpu_ns, (p50, p99, p999) = drive(server, load, kept.requests, bench["keys"], cpu)
             kept.rate.append(rate / 1000)
             kept.cpu.append(cpu_ns)
             kept.p50.append(p50)
