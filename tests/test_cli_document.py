@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from cli_programs import FINCACHE, WAIT_SECONDS_MAX
+from cli_programs import FINCACHE, WAIT_SECONDS_MAX, call, loaded
 
 import fincache
 from fincache.cli import COMMANDS
@@ -21,9 +22,12 @@ VARYING = re.compile(
 )
 
 
+TEXT = DOCUMENT.read_text(encoding="utf-8")
+
+
 def blocks() -> list[str]:
     """The examples that run, in order."""
-    return re.findall(r"^```console\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```console\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 
 
 def shape(text: str) -> list[str]:
@@ -65,19 +69,49 @@ def test_examples_print_what_the_document_shows(name: str, tmp_path: Path) -> No
 
 
 def test_the_table_of_exit_codes_is_that_of_the_program() -> None:
-    rows = re.findall(r"^\| (\d+) \| (.*) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", TEXT, re.MULTILINE)
     assert rows == [(str(code.value), code.meaning) for code in ExitCode]
 
 
+def json_members(command: str) -> set[str]:
+    """What the document says that a command's objects have."""
+    row = re.search(rf"^\| `{command}` \| (.*) \|$", TEXT, re.MULTILINE)
+    assert row is not None, command
+    plain = re.sub(r"`results`.*|`findings`.*|`repairs` \(.*|\(as .*?\)|\(by .*?\)|\(the .*?\)|with `--.*", "", row[1])
+    return set(re.findall(r"`([a-z_]+)`", plain))
+
+
+def test_json_has_the_members_that_the_document_names(cache: fincache.Cache) -> None:
+    cache.set("k", "v")
+    on = ("-s", cache.name)
+    got = {
+        "get": loaded(call(*on, "get", "k", "--json")),
+        "ttl": loaded(call(*on, "ttl", "k", "--json")),
+        "keys": loaded(call(*on, "keys", "--json", "-l"))[0],
+        "watch": loaded(call(*on, "watch", "k", "--json", "--count", "1")),
+        "ls": next(row for row in loaded(call("ls", "--json")) if row["name"] == cache.name),
+        "stat": loaded(call("stat", cache.name, "--json")),
+        "top": loaded(call(*on, "top", "--json", "--once", "-i", "0.05")),
+        "replay": loaded(call(*on, "replay", "demo", "--json", "--speed", "0", "--symbols", "BTCUSDT", "-i", "60")),
+    }
+    got["create"] = got["stat"]["segment"]
+    doctor = json.loads(call("doctor", cache.name, "--json").stdout)
+    bench = loaded(call("bench", "--json", "--seconds", "0.05"))
+    for command, found in got.items():
+        assert set(found) == json_members(command), command
+    assert set(doctor) - {"findings", "repairs"} == json_members("doctor")
+    assert set(doctor["findings"][0]) == {"check", "level", "segment", "seen", "why", "do", "repair"}
+    assert set(bench) - {"results"} == json_members("bench")
+
+
 def test_every_command_is_told_of() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
     elsewhere = set(COMMANDS["Daemon"])  # docs/configuration.md and the daemon's own page
     for section in COMMANDS.values():
         for name in section.keys() - elsewhere:
-            assert re.search(rf"`(?:fincache )?{name}\b|fincache {name}\b", text), name
+            assert re.search(rf"`(?:fincache )?{name}\b|fincache {name}\b", TEXT), name
 
 
 @pytest.mark.parametrize("path", ["benchmarks.md"])
 def test_links_lead_somewhere(path: str) -> None:
-    assert f"({path})" in DOCUMENT.read_text(encoding="utf-8")
+    assert f"({path})" in TEXT
     assert (DOCUMENT.parent / path).is_file()

@@ -1,8 +1,11 @@
 """The command line: `fincache COMMAND`. Everything that FinCache prints, it prints in this package.
 
-    __init__     the group of commands, and how they end          target     which segment and database a command is about
-    exits        the table of exit codes                          output     values, JSON, tables, units
-    cmd_*        one module for a command or a family of them, with a function NAME_command for each
+    __init__     the group of commands, and how they end          target        which segment and database a command is about
+    exits        the table of exit codes                          keyarg        keys and values on the command line
+    cmd_*        one module for a command or a family of them,    output        values, JSON, tables, units
+                 with a function NAME_command for each            processes     who uses an object of /dev/shm, from /proc
+    doctor_*     what doctor looks at; findings, host             shm_objects   what lies in /dev/shm under segments' names
+    top_*        what top measures and draws                      segment_view  a segment's reports as JSON and tables
 
 A new command is a row in COMMANDS and a module. Modules are imported when their command is asked for (or --help lists them), and
 import what is large (numpy, the market-data reader) when it runs: `fincache get k` stands in shell scripts and prompts, and

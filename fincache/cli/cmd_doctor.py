@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import click
 
 import fincache
-from fincache.cli.cmd_segments import list_segments
 from fincache.cli.doctor_host import check_host
 from fincache.cli.doctor_ipc import check_remove_ipc
 from fincache.cli.doctor_leftovers import check_leftovers
@@ -26,6 +25,7 @@ from fincache.cli.findings import Finding, Level
 from fincache.cli.host import Host
 from fincache.cli.output import Json, is_terminal, json_option, print_json
 from fincache.cli.processes import read_mappings
+from fincache.cli.shm_objects import list_segments
 from fincache.cli.target import complete_segment
 
 COLOURS = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.PROBLEM: "red"}

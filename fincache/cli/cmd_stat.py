@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
 import fincache
-from fincache.cli.cmd_segments import attached_json, info_json, object_path
 from fincache.cli.output import Json, duration_text, json_option, print_json, size_text, table
 from fincache.cli.processes import command_of, read_mappings, shorten, user_command
+from fincache.cli.segment_view import attached_json, class_json, class_lines, hit_ratio, info_json, session_json
+from fincache.cli.shm_objects import object_path
 from fincache.cli.target import Target, complete_segment, pass_target, segment_option
 
 COMMAND_CHARACTERS_MAX = 60
@@ -49,37 +49,6 @@ class Reading:
             "sessions": [session_json(session, self.inode) for session in self.sessions],
             "processes": attached_json(self.pids),
         }
-
-
-def hit_ratio(hits: float, misses: float) -> float | None:
-    """Hits of all reads; None without reads."""
-    return hits / (hits + misses) if hits + misses else None
-
-
-def class_json(size_class: fincache.SizeClass) -> dict[str, Json]:
-    """The memory of a size class."""
-    return vars(size_class) | {"used_blocks": size_class.used_blocks, "used_bytes": size_class.used_bytes}
-
-
-def class_lines(classes: Sequence[fincache.SizeClass]) -> list[str]:
-    """A table of the classes that have pages, the one with the most memory first."""
-    rows = [
-        (
-            "free pages" if size_class.kind == "free" else size_class.kind,
-            f"{size_class.block_bytes:,}",
-            f"{size_class.pages:,}",
-            f"{size_class.used_blocks:,}",
-            f"{100 * size_class.used_blocks / max(1, size_class.blocks):.0f}%",
-            size_text(size_class.used_bytes),
-        )
-        for size_class in sorted(classes, key=lambda size_class: (size_class.kind == "free", -size_class.pages))
-    ]
-    return table(("CLASS", "BLOCK BYTES", "PAGES", "USED BLOCKS", "FULL", "USED"), rows, left={"CLASS"})
-
-
-def session_json(session: fincache.SessionInfo, inode: int) -> dict[str, Json]:
-    """A session, with the command of its process, None where that cannot be seen."""
-    return vars(session) | {"command": (user_command(session.pid, inode) or None) if session.live else None}
 
 
 @click.command("stat")

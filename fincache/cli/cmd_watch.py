@@ -2,8 +2,8 @@
 
 A version is unique for ever, so a poll that finds another one proves a change, and one that finds the same proves that there was
 none: nothing is missed between two polls but intermediate versions, and how many those were cannot be known (a version counts the
-writes of a session, not those of a key). A poll reads the version alone: no copy, no system call, well under a microsecond. The
-value and its writer are read when the version is another one.
+writes of a session, not those of a key). Two misses prove nothing: a key may come and go in between. A poll reads the version
+alone: no copy, no system call, well under a microsecond. The value and its writer are read when the version is another one.
 
 A version also changes without a write, when memory is compacted or the expiry is changed. Such a change is shown as "moved".
 """
@@ -146,7 +146,7 @@ def watch_command(
 
     A line says when it was seen, what happened (present or absent at the beginning; then set, moved by compaction or a new
     expiry, gone), version, age at that moment, time to live, writer's pid while its session is open, and the value. That
-    something changed is never missed; of versions that come and go between two polls only the last is shown.
+    a value changed is never missed; of versions that come and go between two polls only the last is shown.
     """
     name = argument_bytes(key, escaped)
     deadline = None if timeout is None else time.monotonic() + timeout

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from fincache.cli.cmd_segments import OBJECT_PREFIX, Listed
 from fincache.cli.findings import Finding, Level, Repair
 from fincache.cli.output import size_text
 from fincache.cli.processes import LOCK_PREFIX, PROC, SHM, Mapping, Mappings, is_open_anywhere, who
+from fincache.cli.shm_objects import OBJECT_PREFIX, Listed
 
 LOCK_NAME = re.compile(re.escape(LOCK_PREFIX) + r"(?P<name>.+)\.(?P<id>[0-9a-f]{16})")
 MAGIC = b"FINCACHE"  # the first eight bytes of a segment (csrc/layout/layout.h)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import fincache
-from fincache.cli.cmd_segments import Listed, object_path
 from fincache.cli.findings import Finding, Level, Repair
 from fincache.cli.output import size_text
 from fincache.cli.processes import LOCK_PREFIX, SHM, Mappings, command_of, is_open_anywhere, maps, state_of, who
+from fincache.cli.shm_objects import Listed, object_path
 
 FULL_RATIO = 0.9  # of memory under noeviction, and of session slots
 HUGE_WORTH_BYTES = 64 << 20  # from here on a second-level TLB of 1536 entries covers less than a tenth

@@ -79,6 +79,7 @@ class ExitCode(IntEnum):
     PATH_TOO_LONG = 23, "the path is too long for a UNIX socket", fincache.PathTooLong
     SERVED = 24, "another daemon serves the segment", SegmentServed
     HANDOVER = 25, "--takeover did not come about; the old daemon goes on", HandoverFailed
+    HANGUP = 128 + signal.SIGHUP, "the terminal went away"
     INTERRUPTED = 128 + signal.SIGINT, "ended by Ctrl-C", KeyboardInterrupt
     PIPE = 128 + signal.SIGPIPE, "whoever read the output went away", BrokenPipeError
     TERMINATED = 128 + signal.SIGTERM, "ended by SIGTERM"

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 
 import fincache
-from fincache.cli.cmd_segments import object_path
-from fincache.cli.cmd_stat import class_json, hit_ratio
 from fincache.cli.output import Json
 from fincache.cli.processes import command_of, user_command
+from fincache.cli.segment_view import class_json, hit_ratio
+from fincache.cli.shm_objects import object_path
 
 # Counters of Stats whose rates are shown, in the order of the JSON.
 RATED = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from fincache.cli.cmd_stat import class_lines
 from fincache.cli.output import count_text, duration_text, size_text, table
 from fincache.cli.processes import shorten
+from fincache.cli.segment_view import class_lines
 from fincache.cli.top_sample import Frame, SessionRow
 
 COMMAND_CHARACTERS_MAX = 60
