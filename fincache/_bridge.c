@@ -46,6 +46,16 @@ fc_status fcpy_prepare(const fc_cache *cache, uint32_t database, const char *byt
     return FC_OK;
 }
 
+fc_status fcpy_set_values(fc_session *session, const fc_key *keys, const char *bytes, const uint64_t *value_bytes, uint64_t count,
+                          fc_write *writes, uint32_t flags)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        writes[i] = (fc_write){.value = bytes, .value_bytes = value_bytes[i]};
+        bytes += value_bytes[i];
+    }
+    return fc_set_many(session, keys, writes, count, flags);
+}
+
 static char *row_at(const fcpy_rows *table, uint64_t i)
 {
     return table->rows + (int64_t)i * table->stride_bytes;

@@ -26,6 +26,10 @@ fc_status fcpy_put(const fcpy_place *place, uint32_t database, const void *key, 
 fc_status fcpy_prepare(const fc_cache *cache, uint32_t database, const char *bytes, const uint32_t *key_bytes, uint64_t count,
                        fc_key *keys);
 
+/* Sets keys[i] to value i at one instant (fc_set_many); the values lie one behind the other in `bytes`. writes is scratch, `count` long. */
+fc_status fcpy_set_values(fc_session *session, const fc_key *keys, const char *bytes, const uint64_t *value_bytes, uint64_t count,
+                          fc_write *writes, uint32_t flags);
+
 /* A table of records in the caller's memory: row i at rows + i * stride_bytes, row_bytes long, of one schema. */
 typedef struct fcpy_rows {
     char *rows;
