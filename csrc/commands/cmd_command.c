@@ -205,6 +205,7 @@ typedef struct key_lister {
     fc_context *c;
     const fc_command *command;
     uint64_t count;
+    uint32_t index;            /* of the key told last: one that is looked up in two databases is told once */
     int with_flags;
 } key_lister;
 
@@ -213,6 +214,8 @@ static fc_status list_key(fc_key_sink *sink, uint32_t index, uint32_t database)
     key_lister *this = (key_lister *)sink;
     const fc_arg *key = &this->c->arguments[index + 2];
     (void)database;
+    if (this->count > 0 && this->index == index) return FC_OK;
+    this->index = index;
     if (this->with_flags) fc_reply_array(this->c->reply, 2);
     fc_reply_bulk(this->c->reply, key->data, key->bytes);
     if (this->with_flags) reply_key_flags(this->c->reply, this->command);

@@ -166,15 +166,19 @@ void fc_reply_map(fc_reply *reply, uint64_t count) { reply->protocol == 3 ? head
 void fc_reply_set(fc_reply *reply, uint64_t count) { header(reply, reply->protocol == 3 ? '~' : '*', count); }
 void fc_reply_push(fc_reply *reply, uint64_t count) { header(reply, reply->protocol == 3 ? '>' : '*', count); }
 
+void fc_reply_insert(fc_reply *reply, uint64_t mark, const void *data, uint64_t bytes)
+{
+    if (fc_reply_room(reply, bytes) == NULL) return;
+    memmove(reply->data + mark + bytes, reply->data + mark, reply->bytes - mark);
+    memcpy(reply->data + mark, data, bytes);
+    fc_reply_took(reply, bytes);
+}
+
 void fc_reply_insert_header(fc_reply *reply, uint64_t mark, char type, uint64_t count)
 {
     uint8_t text[FC_REPLY_HEADER_BYTES_MAX];
     if (reply->protocol != 3 && type == '%') count *= 2;
-    uint32_t bytes = fc_reply_write_header(text, reply->protocol == 3 ? type : '*', count);
-    if (fc_reply_room(reply, bytes) == NULL) return;
-    memmove(reply->data + mark + bytes, reply->data + mark, reply->bytes - mark);
-    memcpy(reply->data + mark, text, bytes);
-    fc_reply_took(reply, bytes);
+    fc_reply_insert(reply, mark, text, fc_reply_write_header(text, reply->protocol == 3 ? type : '*', count));
 }
 
 /* ------------------------------------------------------------------ errors */

@@ -88,6 +88,8 @@ void fc_reply_push(fc_reply *reply, uint64_t count);
 /* For collections whose length is known at their end: type is '*', '%' (count of pairs), '~' or '>'. */
 static inline uint64_t fc_reply_mark(const fc_reply *reply) { return reply->bytes; }
 void fc_reply_insert_header(fc_reply *reply, uint64_t mark, char type, uint64_t count);
+/* The same for bytes that are ready. */
+void fc_reply_insert(fc_reply *reply, uint64_t mark, const void *data, uint64_t bytes);
 
 /* Takes back everything behind `mark`. */
 static inline void fc_reply_truncate(fc_reply *reply, uint64_t mark) { reply->bytes = mark; }
