@@ -1,17 +1,14 @@
 /* cmd_number.c -- INCR and its kin: decimal text, read, added to and published as a new value. */
+#include "base/decimal.h"
 #include "commands/access.h"
 #include "commands/number.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
-/* Bytes of an integer's text that can be one. */
-#define INTEGER_BYTES_MAX 20u
-
 static fc_status read_integer(fc_context *c, const fc_item *item, int64_t *number)
 {
-    uint8_t text[INTEGER_BYTES_MAX];
+    uint8_t text[FC_DECIMAL_BYTES_MAX];
     *number = 0;
     if (item->type == FC_TYPE_NONE) return FC_OK;
     FC_TRY(fc_item_want_string(item));
@@ -20,26 +17,25 @@ static fc_status read_integer(fc_context *c, const fc_item *item, int64_t *numbe
     return fc_number_parse(text, item->value_bytes, number) ? FC_OK : FC_NOT_INTEGER;
 }
 
-static fc_status write_integer(fc_context *c, fc_item *item, int64_t delta, int64_t *sum, char *text, uint64_t text_bytes)
+static fc_status write_integer(fc_context *c, fc_item *item, int64_t delta, int64_t *sum, char *text)
 {
     int64_t present;
     if (item->schema != 0) return fc_fail(FC_SCHEMA_MISMATCH, "the key holds a record, the write is one of text");
     FC_TRY(read_integer(c, item, &present));
     if (__builtin_add_overflow(present, delta, sum)) return FC_OVERFLOW;
-    int bytes = snprintf(text, text_bytes, "%" PRId64, *sum);
-    return fc_item_write(c, item, text, (uint64_t)bytes, item->expires_unix_ns);
+    return fc_item_write(c, item, text, fc_decimal_write(text, *sum), item->expires_unix_ns);
 }
 
 static fc_status increment(fc_context *c, int64_t delta)
 {
     fc_item item;
     int64_t sum = 0;
-    char here[INTEGER_BYTES_MAX + 4];
+    char here[FC_DECIMAL_BYTES_MAX];
     char *text = here;
     /* What is staged in a transaction must live until the commit. */
     if (c->transaction != NULL && (text = fc_context_scratch(c, sizeof here)) == NULL) return fc_fail(FC_SYSTEM, "no memory");
     FC_TRY(fc_item_open(c, 1, &item));
-    FC_TRY(fc_item_close(c, &item, write_integer(c, &item, delta, &sum, text, sizeof here)));
+    FC_TRY(fc_item_close(c, &item, write_integer(c, &item, delta, &sum, text)));
     fc_reply_integer(c->reply, sum);
     return FC_OK;
 }

@@ -4,6 +4,7 @@
  * and published, under the home's lock, so that readers, cuts and snapshots see one or the other (design.md, "Bucket").
  * Sources      Redis 7.2's replies to INCR, INCRBYFLOAT, APPEND and SETRANGE, observed on a running server
  */
+#include "base/decimal.h"
 #include "table/write.h"
 
 #include <ctype.h>
@@ -13,15 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define INTEGER_TEXT_MAX 20u
-
 /* Redis's idea of an integer: no sign but '-', no leading zero, no space. 1 if it is one. */
 static int parse_integer(const char *text, uint64_t bytes, int64_t *value)
 {
     uint64_t i = 0, magnitude = 0;
     int negative = bytes > 0 && text[0] == '-';
     if (negative) i = 1;
-    if (i == bytes || bytes > INTEGER_TEXT_MAX) return 0;
+    if (i == bytes || bytes > FC_DECIMAL_BYTES_MAX) return 0;
     if (text[i] == '0' && (bytes > 1)) return 0;
     for (; i < bytes; i++) {
         if (text[i] < '0' || text[i] > '9') return 0;
@@ -57,7 +56,7 @@ static fc_value successor(const fc_place *place, const void *data, uint64_t byte
 
 static fc_status increment_locked(fc_session *session, const fc_key *key, fc_write_state *write, int64_t delta, int64_t *value)
 {
-    char text[INTEGER_TEXT_MAX + 4];
+    char text[FC_DECIMAL_BYTES_MAX + 4];
     uint64_t bytes = 0;
     int64_t present = 0, sum;
     FC_TRY(refuse_record(&write->place));
@@ -65,8 +64,7 @@ static fc_status increment_locked(fc_session *session, const fc_key *key, fc_wri
     if (status == FC_BUFFER_SMALL || (status == FC_OK && !parse_integer(text, bytes, &present))) return fc_fail(FC_NOT_INTEGER, "%s", "");
     if (status != FC_OK && status != FC_MISS) return status;
     if (__builtin_add_overflow(present, delta, &sum)) return fc_fail(FC_OVERFLOW, "%" PRId64 " + %" PRId64, present, delta);
-    int length = snprintf(text, sizeof text, "%" PRId64, sum);
-    fc_value next = successor(&write->place, text, (uint64_t)length);
+    fc_value next = successor(&write->place, text, fc_decimal_write(text, sum));
     FC_TRY(fc_write_store(session, key, write, &next));
     fc_stat(session, FC_STAT_SETS, 1);
     *value = sum;
