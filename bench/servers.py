@@ -11,6 +11,7 @@ import ctypes
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -29,17 +30,17 @@ def _end_with_parent() -> None:
 
 
 class Server:
-    """A server process with its socket in `directory`.
+    """A server process that listens on a UNIX socket.
 
     Raises:
         UnavailableError: the program is not installed, or does not start.
     """
 
-    def __init__(self, command: Sequence[str], socket: Path, package: str) -> None:
+    def __init__(self, command: Sequence[str], path: Path, package: str) -> None:
         program = shutil.which(command[0])
         if program is None:
             raise UnavailableError(f"{command[0]} is not installed (Debian package {package}, tools/setup.sh --bench)")
-        self._log = socket.with_suffix(".log")
+        self._log = path.with_suffix(".log")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [program, *command[1:]],
@@ -49,9 +50,9 @@ class Server:
                 preexec_fn=_end_with_parent,
             )
         self.pid = self._process.pid
-        socket.with_suffix(".pid").write_text(str(self.pid))
+        path.with_suffix(".pid").write_text(str(self.pid))
         deadline = time.monotonic() + START_SECONDS_MAX
-        while not socket.exists():
+        while not answers(path):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise UnavailableError(f"{command[0]} did not start: {self._log.read_text(errors='replace')[-300:]}")
@@ -65,6 +66,12 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody accepts connections: a socket's file is there before its server listens."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 def version_from(program: str, option: str) -> str:
