@@ -1,13 +1,16 @@
-/* cmd_config.c -- CONFIG GET and SET over config.def. */
+/* cmd_config.c -- CONFIG over config.def. */
 #include "commands/context.h"
 #include "commands/glob.h"
 
 #include <stdlib.h>
 
-static int is_asked_for(const fc_context *c, const char *name)
+static int is_asked_for(const fc_context *c, const fc_config_row *row)
 {
-    for (uint32_t i = 2; i < c->argument_count; i++)
-        if (fc_glob_matches(c->arguments[i].data, c->arguments[i].bytes, (const uint8_t *)name, strlen(name), 1)) return 1;
+    int is_hidden = (fc_config_at(row->id)->flags & FC_CONFIG_HIDDEN) != 0;
+    for (uint32_t i = 2; i < c->argument_count; i++) {
+        const fc_arg *pattern = &c->arguments[i];
+        if (is_hidden ? fc_arg_is(pattern, row->name) : fc_glob_matches(pattern->data, pattern->bytes, (const uint8_t *)row->name, strlen(row->name), 1)) return 1;
+    }
     return 0;
 }
 
@@ -16,7 +19,7 @@ fc_status fc_cmd_config_get(fc_context *c)
     uint64_t mark = fc_reply_mark(c->reply), count = 0;
     const fc_config_row *row;
     for (uint32_t i = 0; (row = fc_config_at(i)) != NULL; i++) {
-        if (!is_asked_for(c, row->name)) continue;
+        if (!is_asked_for(c, row)) continue;
         char *text = fc_config_text(&c->host->config, row->id);
         if (text == NULL) return fc_fail(FC_SYSTEM, "no memory");
         fc_reply_text(c->reply, row->name);
@@ -32,6 +35,16 @@ fc_status fc_cmd_config_get(fc_context *c)
 
 static int shown(const fc_arg *argument) { return argument->bytes < 128 ? (int)argument->bytes : 128; }
 
+/* 1 unless the row is one of those whose value is chosen at the start, and the value another one. */
+static int is_kept(fc_context *c, const fc_config_row *row, const fc_config_value *value)
+{
+    if ((fc_config_at(row->id)->flags & FC_CONFIG_KEPT) == 0) return 1;
+    char *present = fc_config_text(&c->host->config, row->id);
+    int is_same = present != NULL && strcmp(present, value->text) == 0;
+    free(present);
+    return is_same;
+}
+
 /* Checks one pair. 0 after the error reply. */
 static int check_pair(fc_context *c, uint32_t index, const fc_config_row **rows, fc_config_value *values)
 {
@@ -44,11 +57,11 @@ static int check_pair(fc_context *c, uint32_t index, const fc_config_row **rows,
     }
     for (uint32_t i = 0; i < index; i++)
         if (rows[i]->id == row->id) why = "duplicate parameter";
-    if (fc_config_at(row->id)->fixed) why = "can't set immutable config";
+    if ((fc_config_at(row->id)->flags & FC_CONFIG_FIXED) != 0) why = "can't set immutable config";
     if (why == NULL) {
         fc_status status = fc_config_parse(row, text->data, text->bytes, &values[index]);
-        if (status == FC_OK) return 1;
-        why = fc_error_detail(status);
+        why = status != FC_OK ? fc_error_detail(status) : is_kept(c, row, &values[index]) ? NULL : row->id == FC_CONFIG_PORT ? "Unable to listen on this port: it is chosen at the start" : "it is chosen at the start";
+        if (why == NULL) return 1;
     }
     fc_reply_error(c->reply, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", shown(name), (const char *)name->data, why);
     return 0;
@@ -72,5 +85,23 @@ fc_status fc_cmd_config_set(fc_context *c)
         fc_reply_ok(c->reply);
     }
     for (uint32_t i = 0; i < count; i++) free(values[i].text);
+    return FC_OK;
+}
+
+/* ------------------------------------------------------------------ the rest */
+
+fc_status fc_cmd_config_resetstat(fc_context *c)
+{
+    fc_host_reset_meters(c->host);
+    fc_reply_ok(c->reply);
+    return FC_OK;
+}
+
+/* The file is the control plane's. */
+fc_status fc_cmd_config_rewrite(fc_context *c)
+{
+    const fc_hooks *hooks = &c->host->hooks;
+    if (hooks->ask != NULL && c->request != NULL && (c->client->flags & FC_CLIENT_IN_PROCESS) == 0) hooks->ask(hooks->server, c->client, FC_ASK_CONFIG_REWRITE, "", 0);
+    else fc_reply_error(c->reply, "ERR The server is running without a config file");
     return FC_OK;
 }

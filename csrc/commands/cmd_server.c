@@ -35,6 +35,15 @@ fc_status fc_cmd_flushall(fc_context *c)
     return FC_OK;
 }
 
+/* Functions are not there yet; that there are none afterwards holds. */
+fc_status fc_cmd_function_flush(fc_context *c)
+{
+    int fits = c->argument_count == 2 || (c->argument_count == 3 && (fc_arg_is(&c->arguments[2], "async") || fc_arg_is(&c->arguments[2], "sync")));
+    if (fits) fc_reply_ok(c->reply);
+    else fc_reply_error(c->reply, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+    return FC_OK;
+}
+
 fc_status fc_cmd_time(fc_context *c)
 {
     uint64_t now_unix_ns = fc_clock_unix_ns();

@@ -14,7 +14,10 @@
 #define OCTAL FC_KIND_OCTAL
 #define ENUM FC_KIND_ENUM
 #define TEXT FC_KIND_TEXT
-#define FIXED 1
+#define FIXED FC_CONFIG_FIXED
+#define KEPT FC_CONFIG_KEPT
+#define HIDDEN FC_CONFIG_HIDDEN
+#define SENSITIVE FC_CONFIG_SENSITIVE
 
 static const fc_config_row config_rows[] = {
 #define FC_CONFIG(ID, name, kind, initial, minimum, maximum, allowed, flags, help) {name, kind, initial, minimum, maximum, allowed, flags, help, FC_CONFIG_##ID},

@@ -21,6 +21,11 @@ enum {
 
 enum fc_config_kind { FC_KIND_INTEGER, FC_KIND_MEMORY, FC_KIND_BOOLEAN, FC_KIND_OCTAL, FC_KIND_ENUM, FC_KIND_TEXT };
 
+#define FC_CONFIG_FIXED 1u     /* not by CONFIG SET */
+#define FC_CONFIG_KEPT 2u      /* CONFIG SET takes only the present value */
+#define FC_CONFIG_HIDDEN 4u    /* CONFIG GET tells it only by its full name */
+#define FC_CONFIG_SENSITIVE 8u /* its value is not for logs */
+
 typedef struct fc_config_row {
     const char *name;
     enum fc_config_kind kind;
@@ -28,7 +33,7 @@ typedef struct fc_config_row {
     int64_t minimum;
     int64_t maximum;
     const char *allowed;       /* of an ENUM */
-    uint32_t fixed;            /* 1: not by CONFIG SET */
+    uint32_t flags;            /* FC_CONFIG_FIXED ... */
     const char *help;          /* "": remembered, without meaning */
     uint32_t id;               /* FC_CONFIG_*, of an alias that of the parameter */
 } fc_config_row;
