@@ -67,6 +67,15 @@ def test_protected_mode_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     assert run("config", "check", str(file)).exit_code == ExitCode.ADDRESS_REFUSED
 
 
+def test_a_path_that_is_too_long_is_found_before_the_start(tmp_path: Path) -> None:
+    """With the line, and the exit code that the daemon would have."""
+    file = tmp_path / "c.yaml"
+    file.write_text(f"server:\n  unixsocket: /{'x' * 107}\n", encoding="utf-8")
+    found = run("config", "check", str(file))
+    assert found.exit_code == ExitCode.PATH_TOO_LONG
+    assert f"{file}:2: server.unixsocket is" in found.stderr
+
+
 def test_show_says_where_each_value_comes_from(tmp_path: Path) -> None:
     """File, environment, options before and after the command's name."""
     file = tmp_path / "c.yaml"

@@ -49,6 +49,8 @@ def test_both_doors_lead_to_the_same_keys(name: str, daemon: DaemonProcess) -> N
         client.set("b", "2")
         local.set("c", "3")
         assert cache.mget("b", "c") == [b"2", b"3"]
+        address = {"bind": "127.0.0.1", "port": str(daemon.port), "unixsocket": daemon.unix_path, "unixsocketperm": "600"}
+        assert client.config_get("bind", "port", "unixsocket", "unixsocketperm") == address
     assert stat.S_IMODE(Path(daemon.unix_path).stat().st_mode) == 0o600
 
 

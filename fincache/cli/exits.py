@@ -10,7 +10,7 @@ import signal
 from enum import IntEnum
 
 import fincache
-from fincache.daemon.failures import AddressRefused, ConfigurationError, HandoverFailed, SegmentServed
+from fincache.daemon.failures import AddressRefused, ConfigurationError, HandoverFailed, PathRefused, SegmentServed
 
 
 class ExitCode(IntEnum):
@@ -76,7 +76,7 @@ class ExitCode(IntEnum):
     CONFIGURATION = 20, "the configuration is wrong", ConfigurationError
     ADDRESS_IN_USE = 21, "the port or the socket path is in use", fincache.AddressInUse
     ADDRESS_REFUSED = 22, "protected mode: an address that other hosts can reach, and no password", AddressRefused
-    PATH_TOO_LONG = 23, "the path is too long for a UNIX socket", fincache.PathTooLong
+    PATH_TOO_LONG = 23, "the path is too long for a UNIX socket", fincache.PathTooLong, PathRefused
     SERVED = 24, "another daemon serves the segment", SegmentServed
     HANDOVER = 25, "--takeover did not come about; the old daemon goes on", HandoverFailed
     HANGUP = 128 + signal.SIGHUP, "the terminal went away"

@@ -20,12 +20,13 @@ import yaml
 from fincache import _core
 from fincache.daemon.config_keys import KEYS, SECTIONS, ConfigKey, Settings
 from fincache.daemon.config_kinds import Names
-from fincache.daemon.failures import AddressRefused, ConfigurationError
+from fincache.daemon.failures import AddressRefused, ConfigurationError, PathRefused
 from fincache.daemon.net_address import is_loopback
 from fincache.daemon.parameters import SET_BY_KEYS
 
 FILE_BYTES_MAX = 1 << 20  # a configuration of a megabyte is another file
 SESSIONS_MAX_LOW = 16
+UNIX_PATH_BYTES_MAX = 107  # sun_path, and the zero behind it
 REDIS_SECTION = "redis"
 """A section of the file with further parameters, by their names in CONFIG SET. The server checks them when it starts."""
 
@@ -105,7 +106,7 @@ def load(
         command_line: (path, text, option) such as ("server.port", "7000", "--port"); later ones win.
 
     Raises:
-        ConfigurationError: with a line for each mistake.
+        ConfigurationError: with a line for each mistake; AddressRefused, PathRefused.
     """
     problems: list[str] = []
     given = [
@@ -140,7 +141,7 @@ def _refused(config_key: ConfigKey, item: Given, reason: str) -> str:
 
 
 def _check_together(configuration: Configuration) -> None:
-    """Values that are right one by one may still contradict each other. Raises ConfigurationError, AddressRefused."""
+    """Values that are right one by one may still be wrong together. Raises ConfigurationError, AddressRefused, PathRefused."""
     server, store = configuration.settings.server, configuration.settings.store
     origins = configuration.origins
     problems = []
@@ -153,6 +154,9 @@ def _check_together(configuration: Configuration) -> None:
         )
     if problems:
         raise ConfigurationError(problems)
+    if len(os.fsencode(server.unixsocket)) > UNIX_PATH_BYTES_MAX:
+        where = f"{origins['server.unixsocket']}: server.unixsocket is {server.unixsocket!r}"
+        raise PathRefused([f"{where}: a UNIX socket's path has {UNIX_PATH_BYTES_MAX} bytes at most"])
     if server.protected_mode and server.port and not server.requirepass and not is_loopback(server.host):
         raise AddressRefused([f"{origins['server.host']}: {PROTECTED_MODE.format(host=server.host)}"])
 

@@ -29,6 +29,10 @@ class AddressRefused(ConfigurationError):
     """Protected mode: an address that other hosts can reach, and no password."""
 
 
+class PathRefused(ConfigurationError):
+    """A path that is longer than a UNIX socket's may be, found before anything was opened."""
+
+
 class SegmentServed(DaemonError):
     """Another daemon serves the segment.
 

@@ -41,6 +41,18 @@ def configure(server: Server, configuration: Configuration, log: StructuredLog) 
         apply_redis(server, name, given)
 
 
+def tell_of_start(server: Server, size_bytes: int, unixsocket_mode: int) -> None:
+    """What CONFIG GET and INFO say of addresses and size, once the sockets are there. Clients cannot change it."""
+    listeners = server.listeners()
+    tcp = [item for item in listeners if item.port]
+    paths = [item.address for item in listeners if not item.port]
+    server.configure("port", str(tcp[0].port if tcp else 0))
+    server.configure("bind", " ".join(item.address for item in tcp))
+    server.configure("unixsocket", paths[0] if paths else "")
+    server.configure("unixsocketperm", f"{unixsocket_mode:o}" if paths else "0")
+    server.configure("maxmemory", str(size_bytes))
+
+
 def apply(server: Server, configuration: Configuration, path: str, log: StructuredLog) -> None:
     """One key, before or after the start. Raises ConfigurationError: the server does not take it."""
     parameter = PARAMETERS[path]

@@ -39,7 +39,7 @@ from fincache.daemon.reloading import changed_redis, changes_of, merged
 from fincache.daemon.sd_notify import Notifier, sockets_from_manager
 from fincache.daemon.segment_life import obtain_segment, set_policy
 from fincache.daemon.self_check import SelfCheck
-from fincache.daemon.server import apply, apply_redis, configure
+from fincache.daemon.server import apply, apply_redis, configure, tell_of_start
 from fincache.daemon.service_lock import ServiceLock
 from fincache.daemon.signal_pipe import SignalPipe
 from fincache.daemon.structured_log import StructuredLog
@@ -128,6 +128,7 @@ class Service:
         stack.callback(server.close)
         configure(server, self._configuration, self._log)
         self._open_listeners()
+        tell_of_start(server, cache.info().size_bytes, settings.server.unixsocket_mode)
         server.start(settings.server.threads)
         if self._predecessor is None:
             control = handover.listen(cache.name, segment_id)
