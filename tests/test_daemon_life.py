@@ -258,3 +258,19 @@ def test_sigusr2_starts_a_successor_and_tells_systemd(name: str, tmp_path: Path,
     assert knocker.failures == []
     assert f"place given up to_pid={successor}" in old.log()
     assert old.lines[-1].endswith("ended exit_code=0")
+
+
+def test_a_successor_that_cannot_start_is_noticed(name: str, tmp_path: Path) -> None:
+    """A file that is wrong by now: the old daemon goes on, and can try again."""
+    file = tmp_path / "c.yaml"
+    file.write_text("", encoding="utf-8")
+    with DaemonProcess(name, tmp_path, "--config", str(file)) as process:
+        process.ready()
+        for _ in range(2):
+            file.write_text("server:\n  prot: 1\n", encoding="utf-8")
+            process.process.send_signal(signal.SIGUSR2)
+            process.wait_for("successor started")
+            process.wait_for("server.prot is no key")
+            process.wait_for("successor ended without taking over")
+        assert process.client().ping()
+        assert process.end() == 0

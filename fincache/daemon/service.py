@@ -45,7 +45,7 @@ from fincache.daemon.signal_pipe import SignalPipe
 from fincache.daemon.structured_log import StructuredLog
 
 STATUS_SECONDS = 5.0
-DRAIN_TURN_SECONDS = 0.05
+DRAIN_TURN_SECONDS = 0.5
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_SEGMENT_REMOVED = 11  # "the system, or FinCache itself, failed": a new start mends it
 
@@ -218,7 +218,6 @@ class Service:
                 timer()
 
     def _tick(self) -> None:
-        self._giving_over.look_after_successor()
         if self._is_stopping:
             return
         if self._housekeeper.segment_is_removed():
@@ -319,6 +318,7 @@ class Service:
         self._log.info("place given up", to_pid=pid)
         if is_ours:
             self._notifier.main_pid(pid)
+            self._notifier.close()  # systemd listens to the new one alone
         self._stop("takeover")
 
     def _hear_predecessor(self) -> None:
@@ -353,6 +353,8 @@ class Service:
         """Lets clients finish, on a thread of its own, while the loop goes on."""
         dropped: list[int] = []
         failed: list[BaseException] = []
+        ended_fd = os.eventfd(0, os.EFD_CLOEXEC)
+        self._selector.register(ended_fd, selectors.EVENT_READ, lambda: None)
 
         def drain() -> None:
             try:
@@ -360,12 +362,16 @@ class Service:
                 dropped.append(self._server.drain(timeout_ns, keep_listeners=self._is_taken_over))
             except BaseException as error:  # noqa: BLE001 -- it is raised again, on the main thread
                 failed.append(error)
+            os.eventfd_write(ended_fd, 1)
 
         began_mono = time.monotonic()
         thread = threading.Thread(target=drain, name="drain")
         thread.start()
-        while thread.is_alive():
+        while not dropped and not failed:
             self._turn(DRAIN_TURN_SECONDS)
+        thread.join()
+        self._selector.unregister(ended_fd)
+        os.close(ended_fd)
         if failed:
             raise failed[0]
         self._hear_events()  # the last lines of the server's log
