@@ -95,6 +95,7 @@ lint: build-release
 	@$(BIN)/ruff check --output-format concise .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m mypy.stubtest fincache._native
 	@$(BIN)/python tools/check_layers.py
 
 fmt: setup

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from typing_extensions import Self, disjoint_base
+
 DOOR_METHODS: tuple[str, ...]
 """Names of the methods that the class made by `door` has in C and in Python."""
 RECORD_DOOR_METHODS: tuple[str, ...]
 """The same of `record_door`."""
 
+@disjoint_base
 class Handle:
     """Base of fincache._core.Handle."""
 
@@ -20,10 +23,11 @@ class Handle:
     def closing(self, value: bool) -> None: ...
     def forget(self) -> None: ...
 
+@disjoint_base
 class Keys:
     """Base of fincache._core.Keys."""
 
-    def __new__(cls, handle: Handle, database: int, names: Iterable[bytes]) -> Keys: ...
+    def __new__(cls, handle: Handle, database: int, names: Iterable[bytes]) -> Self: ...
     @property
     def handle(self) -> Handle: ...
     @property
