@@ -52,6 +52,17 @@ CASES = [
             (["CONFIG", "SET", "timeout"], Error("ERR wrong number of arguments for 'config|set' command")),
         ],
     ),
+    Case(
+        "config_rest",
+        [
+            (["CONFIG", "RESETSTAT"], "OK"),
+            (["CONFIG", "REWRITE"], Error("ERR The server is running without a config file")),
+            (["CONFIG", "GET", "key-load-dela?"], {}),
+            (["CONFIG", "GET", "KEY-LOAD-DELAY"], {b"key-load-delay": b"0"}),
+            (["FUNCTION", "FLUSH"], "OK"),
+            (["FUNCTION", "FLUSH", "FOO"], Error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")),
+        ],
+    ),
     Case("time_info", [(["TIME"], ANY), (["INFO", "server"], ANY), (["INFO", "nosuch"], b"")]),
     Case(
         "command",
