@@ -87,12 +87,12 @@ uint64_t fc_transact_now(fc_transaction *t)
 
 static int has_passed(fc_transaction *t, uint64_t expires_unix_ns) { return expires_unix_ns != 0 && expires_unix_ns <= fc_transact_now(t); }
 
-/* It made sense when it was found, and has not changed. */
-void fc_stage_view(const fc_transaction *t, const fc_stage_item *item, fc_view *view)
+/* Nobody may change it; bytes may be damaged all the same (P7). */
+int fc_stage_view(const fc_transaction *t, const fc_stage_item *item, fc_view *view)
 {
     const fc_block *block = fc_at(t->session, item->word & FC_ENTRY_REF_MASK);
-    (void)fc_view_load(t->session, block, view);
     view->stamp = fc_load_relaxed(&block->stamp);
+    return fc_view_load(t->session, block, view);
 }
 
 fc_status fc_stage_find(fc_transaction *t)
@@ -120,16 +120,14 @@ void fc_transact_look(const fc_transaction *t, uint64_t index, fc_transact_state
     fc_view view;
     const fc_stage_item *item = item_at(t, index);
     *state = (fc_transact_state){.type = FC_TYPE_NONE, .is_staged = item->staged != FC_STAGE_KEEP};
-    if (item->is_alive) {
-        fc_stage_view(t, item, &view);
-        state->version = view.stamp;
-    }
+    int is_there = item->is_alive && fc_stage_view(t, item, &view);
+    if (is_there) state->version = view.stamp;
     if (item->staged == FC_STAGE_STORE) {
         state->type = item->value.type;
         state->value_bytes = item->value.bytes;
         state->expires_unix_ns = item->value.expires_unix_ns;
         state->schema = item->value.schema;
-    } else if (item->is_alive && item->staged != FC_STAGE_REMOVE) {
+    } else if (is_there && item->staged != FC_STAGE_REMOVE) {
         state->type = view.type;
         state->value_bytes = view.value_bytes;
         state->expires_unix_ns = item->staged == FC_STAGE_SET_EXPIRY ? item->value.expires_unix_ns : view.expires_unix_ns;
@@ -150,8 +148,8 @@ fc_status fc_transact_copy(const fc_transaction *t, uint64_t index, uint64_t fro
         memcpy(buffer, (const uint8_t *)item->value.data + from, bytes);
         return FC_OK;
     }
-    fc_stage_view(t, item, &view);
-    return fc_view_copy_value(t->session, &view, from, buffer, bytes) ? FC_OK : fc_fail(FC_CORRUPT, "the chain of the value is broken");
+    int is_whole = fc_stage_view(t, item, &view) && view.value_bytes == state.value_bytes && fc_view_copy_value(t->session, &view, from, buffer, bytes);
+    return is_whole ? FC_OK : fc_fail(FC_CORRUPT, "the value's lengths or its chain make no sense");
 }
 
 /* ------------------------------------------------------------------ staging */

@@ -41,8 +41,8 @@ void fc_stage_arrange(fc_transaction *t, const fc_key *keys);
 /* Finds all keys, whose homes are locked, and forgets what was staged. FC_CORRUPT. */
 FC_MUST_USE fc_status fc_stage_find(fc_transaction *t);
 
-/* The block that was found; the item has an entry. */
-void fc_stage_view(const fc_transaction *t, const fc_stage_item *item, fc_view *view);
+/* The block that was found; the item has an entry. 0: it has been damaged since. */
+FC_MUST_USE int fc_stage_view(const fc_transaction *t, const fc_stage_item *item, fc_view *view);
 
 /* 1 if the decider empties the item's database. */
 static inline int fc_stage_is_flushed(const fc_transaction *t, const fc_stage_item *item) { return (t->flushes >> item->key->database & 1) != 0; }

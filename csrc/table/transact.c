@@ -156,7 +156,7 @@ static fc_status build_with_expiry(const fc_transaction *t, const fc_stage_item 
 {
     fc_view view;
     uint64_t word;
-    fc_stage_view(t, item, &view);
+    if (!fc_stage_view(t, item, &view)) return fc_fail(FC_CORRUPT, "the value's lengths make no sense");
     uint32_t kind = view.kind;
     FC_TRY(fc_reclaim_reserve(t->session, &kind));
     FC_TRY(fc_block_build_copy(t->session, &view, item->value.expires_unix_ns, kind, &word));
@@ -188,8 +188,7 @@ static fc_status check_sum(const fc_transaction *t)
     if (sum < (t->session->size_bytes - t->session->arena_off) / SUM_PART) return FC_OK;
     for (uint64_t i = 0; i < t->item_count; i++) {
         fc_view view;
-        if (t->items[i].entry == NULL) continue;
-        fc_stage_view(t, &t->items[i], &view);
+        if (t->items[i].entry == NULL || !fc_stage_view(t, &t->items[i], &view)) continue;
         sum += sizeof(fc_block) + view.key_bytes + view.value_bytes;
     }
     return fc_write_check_sum(t->session, sum);
