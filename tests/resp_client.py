@@ -10,10 +10,18 @@ from fincache._core import parse_reply
 
 
 class RespClient:
-    """One connection. Simple strings come back as str, bulk strings as bytes, errors as exceptions (values, not raised)."""
+    """One connection, to a port or a UNIX socket.
 
-    def __init__(self, port: int, protocol: int = 2, timeout_s: float = 10) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+    Simple strings come back as str, bulk strings as bytes, errors as exceptions (values, not raised).
+    """
+
+    def __init__(self, address: int | str, protocol: int = 2, timeout_s: float = 10) -> None:
+        if isinstance(address, int):
+            self.socket = socket.create_connection(("127.0.0.1", address), timeout=timeout_s)
+        else:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout_s)
+            self.socket.connect(address)
         self._pending = b""
         self.protocol = protocol
         if protocol == 3:
