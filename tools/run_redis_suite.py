@@ -13,8 +13,8 @@ A test that redis-server passes and FinCache does not is a failure, unless tools
     unit/type/string | LCS basic | why
 
 Such a test is not run on either side: a command that FinCache does not have ends the harness's run of the whole file. --all runs
-them, to see which exceptions are out of date. Prints one row for each unit; exit code 0, or 1 if anything failed that redis-server
-passes. Needs tclsh 8.5 or newer, and redis-server (unless --no-redis).
+them, to see which exceptions are out of date. Prints one row for each unit; exit code 0, or 1 if anything failed that
+redis-server passes. Needs tclsh 8.5 or newer, and redis-server (unless --no-redis).
 """
 
 from __future__ import annotations
