@@ -35,6 +35,7 @@ POOLS = {
     "expiry": ["100000", "0", "-1", "9223372036854775807", "x", "", "1.5", "0100000"],
     "deadline": ["4102444800", "1", "0", "-1", "x"],
     "condition": ["NX", "XX", "GT", "LT", "FOO"],
+    "existence": ["NX", "XX", "FOO"],  # GT and LT of relative times hang on the millisecond in Redis, on the nanosecond here
     "option": ["NX", "XX", "GET", "KEEPTTL", "FOO"],
     "unit": ["EX", "PX"],
     "unit_at": ["EXAT", "PXAT"],
@@ -84,9 +85,12 @@ UNLINK {key}
 EXISTS {key} {key}
 TYPE {key}
 EXPIRE {key} {expiry}
-EXPIRE {key} {expiry} {condition}
-PEXPIRE {key} {expiry} {condition} {condition}
+EXPIRE {key} {expiry} {existence}
+EXPIRE {key} 10 GT LT
+PEXPIRE {key} {expiry} {existence} {existence}
 EXPIREAT {key} {deadline}
+EXPIREAT {key} {deadline} {condition}
+PEXPIREAT {key} {deadline} {condition} {condition}
 PEXPIREAT {key} {deadline}
 PERSIST {key}
 TTL {key}
