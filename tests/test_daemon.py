@@ -284,6 +284,18 @@ def test_a_second_daemon_is_refused_and_told_who_the_first_is(name: str, tmp_pat
     assert f"segment {name} is served by another daemon, pid {daemon.process.pid}" in line
 
 
+def test_of_two_that_start_at_once_one_serves(name: str, tmp_path: Path) -> None:
+    """The other one is refused, whoever was first."""
+    (tmp_path / "b").mkdir()
+    with DaemonProcess(name, tmp_path) as one, DaemonProcess(name, tmp_path / "b") as two:
+        wait_until(lambda: one.process.poll() is not None or two.process.poll() is not None)
+        first, second = (one, two) if one.process.poll() is None else (two, one)
+        assert second.join() == ExitCode.SERVED
+        assert f"pid {first.process.pid}" in second.lines[-1]
+        assert first.ready().client().ping()
+        assert first.end() == 0
+
+
 def test_a_missing_segment_is_not_created_when_told_so(name: str, tmp_path: Path) -> None:
     """--no-create."""
     code, line = refused(name, tmp_path, "--no-create")
@@ -315,6 +327,7 @@ def test_a_path_that_is_too_long_is_refused(name: str, tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], {}, ExitCode.ADDRESS_REFUSED, "protected mode refuses that"),
         ([], {"FINCACHE_EVICTION_POLICY": "volatile-lru"}, ExitCode.CONFIGURATION, "this version does not have it yet"),
         (["--set", "server.disabled_commands=NOSUCH"], {}, ExitCode.CONFIGURATION, "there is no command NOSUCH"),
+        (["--unixsocket", "/no/such/folder/s.sock"], {}, ExitCode.FAILED, "/no/such/folder/s.sock"),
         (["--host", "no.such.host.invalid"], {"FINCACHE_REQUIREPASS": "x"}, ExitCode.USAGE, "no.such.host.invalid"),
     ],
 )

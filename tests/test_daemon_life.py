@@ -16,7 +16,9 @@ import redis
 
 import fincache
 from fincache.cli.exits import ExitCode
-from fincache.daemon.service_lock import holder_of
+from fincache.daemon import handover
+from fincache.daemon.failures import HandoverFailed
+from fincache.daemon.service_lock import ServiceLock, holder_of, is_gone
 from tests.daemon_process import WAIT_SECONDS_MAX, DaemonProcess
 
 
@@ -137,6 +139,24 @@ def test_sighup_applies_what_can_be_applied(name: str, tmp_path: Path) -> None:
         assert process.end() == 0
 
 
+def test_config_rewrite_writes_what_clients_have_set(name: str, tmp_path: Path) -> None:
+    """Into the file that the daemon was started with; the next start has it."""
+    file = tmp_path / "c.yaml"
+    file.write_text("# ours\nserver:\n  max_connections: 50 # few\n", encoding="utf-8")
+    with DaemonProcess(name, tmp_path, "--config", str(file)) as process, process.ready().client() as client:
+        client.config_set("maxclients", 60)
+        client.config_set("slowlog-log-slower-than", 77)
+        assert client.config_rewrite()
+        assert process.end() == 0
+    assert file.read_text(encoding="utf-8") == (
+        "# ours\nserver:\n  max_connections: 60 # few\nredis:\n  slowlog-log-slower-than: 77\n"
+    )
+    with DaemonProcess(name, tmp_path) as process, process.ready().client() as client:
+        with pytest.raises(redis.ResponseError, match="The server is running without a config file"):
+            client.config_rewrite()
+        assert process.end() == 0
+
+
 # ------------------------------------------------------------------ one daemon after another
 
 
@@ -198,6 +218,7 @@ def test_a_takeover_never_drops_the_port(name: str, tmp_path: Path) -> None:
                 second.ready()
                 assert second.port == first.port
                 assert f"place taken of_pid={first.process.pid}" in second.log()
+                assert "another address is served key=server.port" in second.log()
                 assert first.join() == 0
                 assert f"place given up to_pid={second.process.pid}" in first.log()
                 second.wait_for("the daemon before is gone")
@@ -274,3 +295,28 @@ def test_a_successor_that_cannot_start_is_noticed(name: str, tmp_path: Path) -> 
             process.wait_for("successor ended without taking over")
         assert process.client().ping()
         assert process.end() == 0
+
+
+def test_a_daemon_that_dies_while_it_hands_over_leaves_everything_to_the_new_one(name: str, tmp_path: Path) -> None:
+    """Lock and sockets have arrived: nobody else can be the daemon, and clients who connect meanwhile wait in the backlog."""
+    with DaemonProcess(name, tmp_path) as old:
+        old.ready()
+        with fincache.attach(name) as cache:
+            segment_id = cache.info().segment_id
+        successor = handover.Successor.ask(name, segment_id)
+        assert old.end(signal.SIGKILL) == -signal.SIGKILL
+        lock = ServiceLock(successor.offer.lock_fd)
+        sockets = [socket.socket(fileno=fd) for fd in (successor.offer.control_fd, *successor.offer.listener_fds)]
+        with pytest.raises(HandoverFailed):
+            successor.confirm()
+        successor.close()
+        assert is_gone(old.process.pid)
+        with DaemonProcess(name, tmp_path) as third:
+            assert third.join() == ExitCode.SERVED
+        lock.claim()
+        assert holder_of(name, segment_id) == os.getpid()
+        with socket.create_connection(("127.0.0.1", old.port)) as client:
+            client.sendall(b"PING\r\n")
+        lock.close()
+        for item in sockets:
+            item.close()

@@ -240,7 +240,10 @@ static void end_turn(fc_connection *connection, const uint8_t *data, uint64_t by
     }
     if (connection->is_closing) drop_input(connection);
     if (connection->input_bytes == 0 || connection->waits != 0) connection->request_since_ns = 0;
-    else if (done > 0 || connection->request_since_ns == 0) connection->request_since_ns = fc_clock_mono_ns();
+    else if (done > 0 || connection->request_since_ns == 0 || connection->input_bytes >= connection->request_bytes + FC_INPUT_BYTES) {
+        connection->request_since_ns = fc_clock_mono_ns();
+        connection->request_bytes = connection->input_bytes;
+    }
     connection->has_requests = connection->input_bytes > 0 && unfinished == NULL && connection->parser == NULL;
     if ((int64_t)connection->input_bytes > query_bytes_max) {
         fc_server_log(connection->worker->server, FC_SERVER_LEVEL_WARNING, connection->client.id, "client %llu: closed, its request is longer than client-query-buffer-limit",

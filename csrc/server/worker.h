@@ -60,7 +60,8 @@ struct fc_connection {
     uint64_t output_at, output_bytes, output_capacity;
     uint64_t parked_until_ns, give_up_ns; /* monotonic; 0: not parked */
     uint64_t active_ns;        /* monotonic, of the last read */
-    uint64_t request_since_ns; /* monotonic, since when a request is unfinished; 0: none is */
+    uint64_t request_since_ns; /* monotonic, since when a request is unfinished, or 64 KiB more of it are awaited; 0: none is */
+    uint64_t request_bytes;    /* of it, that were there at request_since_ns */
     uint64_t owed_since_ns;    /* monotonic, since when the socket has taken nothing of what is owed; 0: nothing is owed */
     uint64_t memory_bytes;     /* as counted in the worker's sum */
     uint32_t waits;            /* FC_WAIT_* */

@@ -74,7 +74,8 @@ class ServerSettings:
     read_timeout: timedelta = key(
         Duration(_NEVER, _DAY, "no limit"),
         timedelta(seconds=30),
-        "How long a request that has begun to arrive may take to arrive in full; then the connection is closed. "
+        "How long a request that has begun to arrive may take to arrive in full, or at least 64 KiB more of it; then the "
+        "connection is closed. "
         "A connection that is merely idle is not touched (see idle_timeout).",
         reloadable=True,
     )

@@ -17,8 +17,10 @@ import fincache
 from fincache import _core
 from fincache._core.serving import Listener, Server
 from fincache.daemon.config_keys import ServerSettings
+from fincache.daemon.config_load import Configuration
 from fincache.daemon.net_address import endpoint
 from fincache.daemon.socket_owner import owner_of_path, owner_of_port
+from fincache.daemon.structured_log import StructuredLog
 
 # A daemon that was killed keeps its sockets for some milliseconds after its lock.
 BIND_ATTEMPTS = 6
@@ -61,6 +63,24 @@ def adopt_listeners(server: Server, sockets: Sequence[socket.socket]) -> None:
     """
     for item in sockets:
         server.listen_fd(item.detach())
+
+
+def warn_of_other_addresses(server: Server, configuration: Configuration, log: StructuredLog) -> None:
+    """Says when sockets that were handed over are not those that somebody configured."""
+    settings, listeners = configuration.settings.server, server.listeners()
+    differing = {
+        "server.port": settings.port and settings.port not in [item.port for item in listeners],
+        "server.unixsocket": settings.unixsocket.startswith("/")
+        and settings.unixsocket not in [item.address for item in listeners],
+    }
+    for path, differs in differing.items():
+        if differs and configuration.is_set(path):
+            log.warning(
+                "sockets were handed over: another address is served",
+                key=path,
+                configured=configuration.text(path),
+                served=text_of(listeners),
+            )
 
 
 # ------------------------------------------------------------------ the UNIX socket's path

@@ -30,17 +30,17 @@ from fincache.daemon import handover
 from fincache.daemon.client_events import ClientEvents
 from fincache.daemon.config_kinds import format_size
 from fincache.daemon.config_load import Configuration
-from fincache.daemon.failures import ConfigurationError, SegmentServed
+from fincache.daemon.failures import ConfigurationError, HandoverFailed, SegmentServed
 from fincache.daemon.giving_over import GivingOver
 from fincache.daemon.housekeeping import TICK_SECONDS, Housekeeper
-from fincache.daemon.listeners import OwnedPath, adopt_listeners, open_listeners, text_of
+from fincache.daemon.listeners import OwnedPath, adopt_listeners, open_listeners, text_of, warn_of_other_addresses
 from fincache.daemon.parameters import PARAMETERS, level_of_redis
 from fincache.daemon.reloading import changed_redis, changes_of, merged
 from fincache.daemon.sd_notify import Notifier, sockets_from_manager
 from fincache.daemon.segment_life import obtain_segment, set_policy
 from fincache.daemon.self_check import SelfCheck
 from fincache.daemon.server import apply, apply_redis, configure, tell_of_start
-from fincache.daemon.service_lock import ServiceLock
+from fincache.daemon.service_lock import ServiceLock, is_gone
 from fincache.daemon.signal_pipe import SignalPipe
 from fincache.daemon.structured_log import StructuredLog
 
@@ -134,7 +134,7 @@ class Service:
             control = handover.listen(cache.name, segment_id)
         else:
             control = handover.adopt_control(self._predecessor.offer.control_fd)
-            self._predecessor.confirm()
+            self._confirm(self._predecessor)
             self._lock.claim()
             self._log.info("place taken", of_pid=self._predecessor.offer.pid, of_version=self._predecessor.offer.version)
         self._giving_over = GivingOver(control, self._selector, self._log, self._offer, self._taken_over)
@@ -161,19 +161,29 @@ class Service:
         self._predecessor = handover.Successor.ask(name, segment_id)
         return ServiceLock(self._predecessor.offer.lock_fd)
 
+    def _confirm(self, predecessor: handover.Successor) -> None:
+        """Tells the old daemon that its place is taken. One that died meanwhile has left everything to us as well."""
+        try:
+            predecessor.confirm()
+        except HandoverFailed:
+            if not is_gone(predecessor.offer.pid):
+                raise
+            self._log.warning("the daemon before died while it handed over", of_pid=predecessor.offer.pid)
+
     def _open_listeners(self) -> None:
+        sockets = sockets_from_manager() if self._predecessor is None else []
         if self._predecessor is not None:
             for fd in self._predecessor.offer.listener_fds:
                 self._server.listen_fd(fd)
             self._paths = [OwnedPath(path) for path in self._predecessor.offer.paths]
-            return
-        sockets = sockets_from_manager()
-        if sockets:
+            warn_of_other_addresses(self._server, self._configuration, self._log)
+        elif sockets:
             adopt_listeners(self._server, sockets)
             self._log.info("sockets come from the service manager", count=len(sockets))
-            return
-        open_listeners(self._server, self._configuration.settings.server, self._environment)
-        self._paths = [OwnedPath(item.address) for item in self._server.listeners() if not item.port]
+            warn_of_other_addresses(self._server, self._configuration, self._log)
+        else:
+            open_listeners(self._server, self._configuration.settings.server, self._environment)
+            self._paths = [OwnedPath(item.address) for item in self._server.listeners() if not item.port]
 
     def _watch(self) -> None:
         """The descriptors and timers of the main loop."""

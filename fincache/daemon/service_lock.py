@@ -115,6 +115,11 @@ def _holder(fd: int) -> int | None:
     return None if kind == fcntl.F_UNLCK else length - 1
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, or is about to."""
+    return _patience_seconds(pid) > 0.0
+
+
 def _patience_seconds(pid: int) -> float:
     """How long to wait for a holder to let go: not at all for one that lives."""
     try:
