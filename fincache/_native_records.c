@@ -1,4 +1,4 @@
-/* _native_records.c -- class RecordDoor: get, set, read and write of numpy records. Rules: _native.h.
+/* _native_records.c -- class RecordDoor: get, get_into, set, read and write of numpy records. Rules: _native.h.
  *
  * numpy is imported when the class is made, by fincache.records, and not by `import fincache`. It is compiled against numpy 2, whose C API works
  * with numpy 1.24 and later as well (NPY_TARGET_VERSION).
@@ -65,6 +65,12 @@ static PyObject *field_of(const native_record_door *self, char *row, PyObject *n
     return PyArray_Scalar(row + offset, descr, NULL);
 }
 
+/* A read with FC_OK found a record of this schema. */
+static int is_ours(const native_record_door *self, const fc_read *read)
+{
+    return read->schema == self->schema && read->value_bytes == self->row_bytes;
+}
+
 /* By the clock of now, which is after the read; as fc_get_entry counts an age. */
 static int is_older(const fc_read *read, uint64_t age_max_ns)
 {
@@ -98,10 +104,10 @@ static PyObject *records_get(PyObject *object, PyObject *const *args, Py_ssize_t
         return give_up(self, 0, NATIVE_RECORDS_GET, args, count, kwnames); /* of a wrong key and a wrong field, that one names the field */
     fc_status status = native_engine->get_many(session, &key, &read, 1);
     if (LIKELY(status == FC_OK)) {
-        int is_ours = read.status == FC_OK && read.schema == self->schema && read.value_bytes == self->row_bytes;
-        if (UNLIKELY(is_ours && is_older(&read, age_max_ns))) {
+        int found_ours = read.status == FC_OK && is_ours(self, &read);
+        if (UNLIKELY(found_ours && is_older(&read, age_max_ns))) {
             if (count == 1) Py_RETURN_NONE;
-        } else if (LIKELY(is_ours)) {
+        } else if (LIKELY(found_ours)) {
             PyObject *found = count == 1 ? unpack_row(self, row.bytes) : field_of(self, row.bytes, args[1]);
             if (found != NULL || PyErr_Occurred()) return found;
         } else if (read.status == FC_MISS && count == 1) {
@@ -111,6 +117,44 @@ static PyObject *records_get(PyObject *object, PyObject *const *args, Py_ssize_t
         entered = native_explain(door_of(self), status);
     }
     return give_up(self, entered, NATIVE_RECORDS_GET, args, count, kwnames);
+}
+
+static int is_filled_in_place(PyObject *object) { return PyArray_IS_C_CONTIGUOUS((PyArrayObject *)object) && PyArray_ISWRITEABLE((PyArrayObject *)object); }
+
+/* An array of exactly one record, which can be filled. */
+static int is_one_row(const native_record_door *self, PyObject *object)
+{
+    if (!PyArray_CheckExact(object) || PyArray_SIZE((PyArrayObject *)object) != 1) return 0;
+    PyArray_Descr *descr = PyArray_DESCR((PyArrayObject *)object);
+    return (descr == self->descr || PyArray_EquivTypes(descr, self->descr)) && is_filled_in_place(object);
+}
+
+static PyObject *records_get_into(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    native_record_door *self = (native_record_door *)object;
+    const char *data;
+    Py_ssize_t bytes;
+    fc_session *session;
+    fc_key key;
+    uint64_t age_max_ns = UINT64_MAX;
+    int entered = 0;
+    if (count != 2 || !__atomic_load_n(&self->armed, __ATOMIC_ACQUIRE) ||
+        (kwnames != NULL && !(native_is_only_keyword(kwnames, "max_age") && native_nanoseconds_of(args[count], NS_PER_S, &age_max_ns))) ||
+        !native_bytes_of(door_of(self), args[0], &data, &bytes) || !is_one_row(self, args[1]) || (entered = native_enter(door_of(self), &session)) <= 0)
+        return give_up(self, entered, NATIVE_RECORDS_GET_INTO, args, count, kwnames);
+    fc_read read = {.buffer = PyArray_DATA((PyArrayObject *)args[1]), .buffer_bytes = self->row_bytes};
+    fc_status status = native_engine->key_init(door_of(self)->cache, door_of(self)->database, data, (uint64_t)bytes, &key);
+    if (status == FC_OK) status = native_engine->get_many(session, &key, &read, 1);
+    if (status != FC_OK) {
+        entered = native_explain(door_of(self), status);
+    } else if (read.status == FC_MISS || (read.status == FC_OK && is_ours(self, &read))) {
+        if (read.status == FC_OK && !is_older(&read, age_max_ns)) Py_RETURN_TRUE;
+        memset(read.buffer, 0, self->row_bytes);
+        Py_RETURN_FALSE;
+    } else {
+        entered = 0; /* another record, or none: the Python method says which */
+    }
+    return give_up(self, entered, NATIVE_RECORDS_GET_INTO, args, count, kwnames);
 }
 
 /* A row of the common kind, written to `to`, which has zeros. 0: it is of another kind. */
@@ -187,8 +231,6 @@ static int is_table(const native_record_door *self, PyObject *object, uint64_t c
     return PyArray_NDIM(array) == 1 && (uint64_t)PyArray_DIM(array, 0) == count &&
            (PyArray_DESCR(array) == self->descr || PyArray_EquivTypes(PyArray_DESCR(array), self->descr));
 }
-
-static int is_filled_in_place(PyObject *object) { return PyArray_IS_C_CONTIGUOUS((PyArrayObject *)object) && PyArray_ISWRITEABLE((PyArrayObject *)object); }
 
 static int is_mask(PyObject *object, uint64_t count, PyObject *out, uint32_t row_bytes)
 {
@@ -417,6 +459,7 @@ static void record_door_dealloc(native_record_door *self)
 
 static const native_method methods[] = {
     {"get", NATIVE_RECORDS_GET, records_get},
+    {"get_into", NATIVE_RECORDS_GET_INTO, records_get_into},
     {"set", NATIVE_RECORDS_SET, records_set},
     {"read", NATIVE_RECORDS_READ, records_read},
     {"write", NATIVE_RECORDS_WRITE, records_write},

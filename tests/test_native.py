@@ -7,6 +7,7 @@ tools/run_tests.sh runs under both bindings.
 from __future__ import annotations
 
 import copy
+import ctypes
 import gc
 import inspect
 import os
@@ -346,6 +347,56 @@ def test_arguments_that_close_the_cache_while_they_are_read(name: str) -> None:
                 cache.get("a")
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is of Python 3.12")
+def test_a_buffer_that_closes_the_cache_while_it_is_exported(name: str) -> None:
+    """The session is looked up when the buffer is there, not before."""
+
+    class Evil:
+        def __init__(self, cache: fincache.Cache) -> None:
+            self.cache, self.memory = cache, bytearray(20)
+
+        def __buffer__(self, flags: int) -> memoryview:
+            self.cache.close()
+            return memoryview(self.memory)
+
+    with fincache.open(name, size="1MB") as cache:
+        cache.set("a", b"value")
+        with pytest.raises(fincache.Closed):
+            cache.get_into("a", Evil(cache))
+
+
+def test_a_thread_of_c_that_comes_and_goes(cache: fincache.Cache, name: str) -> None:
+    """It gets a new Python thread state, and a new session, each time; the pointer of the last one is forgotten."""
+    libc = ctypes.CDLL(None)
+    other = fincache.attach(name)
+    seen: list[object] = []
+
+    @ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+    def write(cookie: int, data: int, count: int) -> int:
+        seen.append(other.incr("n"))
+        return count
+
+    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+    def close(cookie: int) -> int:
+        seen.extend((len(cache.sessions()), other.incr("n")))
+        return 0
+
+    class Functions(ctypes.Structure):
+        _fields_ = tuple((field, ctypes.c_void_p) for field in ("read", "write", "seek", "close"))
+
+    # fclose() calls the one and then the other, on a thread that Python does not know in between.
+    functions = Functions(None, ctypes.cast(write, ctypes.c_void_p), None, ctypes.cast(close, ctypes.c_void_p))
+    libc.fopencookie.restype = ctypes.c_void_p
+    stream = ctypes.c_void_p(libc.fopencookie(None, b"w", functions))
+    libc.fputs(b"text", stream)
+    thread = ctypes.c_ulong()
+    assert libc.pthread_create(ctypes.byref(thread), None, ctypes.cast(libc.fclose, ctypes.c_void_p), stream) == 0
+    assert libc.pthread_join(thread, None) == 0
+    assert seen == [1, 0, 2]  # between the two calls it had no session
+    assert len(cache.sessions()) == 0
+    other.close()
+
+
 # ------------------------------------------------------------------ waiting
 
 
@@ -495,6 +546,7 @@ def test_nothing_leaks(cache: fincache.Cache, name: str) -> None:
         cache.exists(key), cache.exists(key, key), cache.delete("none"), cache.incr("n"), cache.incr("n", 5)
         cache.get_into(key, buffer), cache.get_into("none", buffer)
         records.set("r1", row), records.set("r2", scalar), records.get("r1"), records.get("r1", "bid"), records.get("none")
+        records.get_into("r1", table[:1]), records.get_into("none", table[1:])
         records.read(keyset, table), records.read(keyset, out=table, mask=mask, cut=False), records.write(keyset, table)
         plain.set("p", 2.5), plain.get("p")
         refused(lambda: cache.get(None))  # type: ignore[call-overload]

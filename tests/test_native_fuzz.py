@@ -324,10 +324,28 @@ def test_records_agree(dtype: Any, new_name: Callable[[], str]) -> None:
                 call("get", key, field)
                 call("get", key, field, "bid")
             call("get", key, max_age=10)
+        _compare_get_into(fast, slow)
         fast_cache.set("plain", b"x" * fast.dtype.itemsize)
         slow_cache.set("plain", b"x" * slow.dtype.itemsize)
         call("get", "plain")
         _compare_tables(fast_cache, slow_cache, fast, slow)
+
+
+def _compare_get_into(fast: Any, slow: Any) -> None:
+    def made() -> list[Any]:
+        frozen = np.zeros(1, fast.dtype)
+        frozen.flags.writeable = False
+        ones = [np.full(shape, 0, fast.dtype) for shape in ((), 1, (1, 1), 0, 2)]
+        return [*ones, np.zeros(4, fast.dtype)[2:3], np.zeros(4, fast.dtype)[::2][:1], frozen, np.zeros(1, "V7"), [0], None]
+
+    for key in ("r", "none", "x" * 70_000, *KEYS[:4], None):
+        for options in ({}, {"max_age": 60.0}, {"max_age": 0}, {"max_age": "1"}, {"nonsense": 1}):
+            for ours, theirs in zip(made(), made(), strict=True):
+                first = outcome(fast.get_into, key, ours, **options)
+                assert first == outcome(RecordCommands.get_into, slow, key, theirs, **options)
+                if first[0] == "returned":
+                    assert contents(ours) == contents(theirs)
+        assert outcome(fast.get_into, key) == outcome(RecordCommands.get_into, slow, key)
 
 
 def _compare_tables(fast_cache: Any, slow_cache: Any, fast: Any, slow: Any) -> None:
