@@ -116,3 +116,24 @@ def test_a_log_that_cannot_be_written_stops_nobody() -> None:
     log.info("through")
     log.info("and on")
     assert [line.split(" ", 2)[2] for line in stream.getvalue().splitlines()] == ["through lines_lost=2", "and on"]
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_reader_that_stands_still_stops_nobody(style: str) -> None:
+    """The pipe is full: lines are lost and counted, none is written in half, and none is waited for."""
+    reading, writing = os.pipe()
+    with open(writing, "w", encoding="utf-8") as stream:  # noqa: PTH123 -- a descriptor
+        log = StructuredLog(stream, style=style)
+        written = 0
+        while not log._lost_count:
+            log.info("x", number=written, text="y" * 5000)
+            written += 1
+        log.info("lost, too")
+        received = os.read(reading, 1 << 20).decode()
+        assert received.endswith("\n")
+        lines = received.splitlines()
+        assert len(lines) == written - 1
+        assert all(str(number) in line and "(5000 characters)" in line for number, line in enumerate(lines))
+        log.info("read again")
+        assert ("lines_lost=2" if style == "text" else '"lines_lost":2') in os.read(reading, 1 << 20).decode()
+    os.close(reading)

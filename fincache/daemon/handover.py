@@ -23,10 +23,12 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import json
 import os
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +39,8 @@ PROTOCOL = 1
 MESSAGE_BYTES_MAX = 65536
 DESCRIPTORS_MAX = 32
 ANSWER_SECONDS_MAX = 5.0
+BIND_SECONDS_MAX = 0.5
+BIND_PAUSE_SECONDS = 0.01
 
 SERVING = b"serving"
 GONE = b"gone"
@@ -78,12 +82,24 @@ def listen(name: str, segment_id: int) -> socket.socket:
     """
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
-        control.bind(control_address(name, segment_id))
+        _bind(control, control_address(name, segment_id))
         control.listen(1)
     except OSError:
         control.close()
         raise
     return control
+
+
+def _bind(control: socket.socket, address: str) -> None:
+    """A daemon that was killed may keep the name for some milliseconds longer than the lock."""
+    deadline_mono = time.monotonic() + BIND_SECONDS_MAX
+    while True:
+        try:
+            return control.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline_mono:
+                raise
+        time.sleep(BIND_PAUSE_SECONDS)
 
 
 def adopt_control(fd: int) -> socket.socket:

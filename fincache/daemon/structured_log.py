@@ -10,15 +10,18 @@ plain characters.
 When stderr leads to journald (JOURNAL_STREAM names its device and inode), each line begins with syslog's priority in <>, which
 journald takes off; the time stays, because the journal's own is that of receiving.
 
-A log that cannot be written (its pipe's reader is gone, its disk full) never stops the daemon: lines are counted, and the count
-is a field of the next line that gets through.
+A log that cannot be written (its pipe's reader is gone or stands still, its disk is full) never stops the daemon: lines are
+counted, and the count is a field of the next line that gets through. A pipe that poll() calls writable takes PIPE_BUF bytes
+without waiting, so a line is shorter than that: long values are cut.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import select
 import sys
 import time
 from collections.abc import Mapping
@@ -26,6 +29,10 @@ from typing import TextIO
 
 LEVELS = ("debug", "info", "warning", "error")
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}  # syslog.h
+
+LINE_BYTES_MAX = 4000  # PIPE_BUF is 4096
+_CUT_CHARACTERS = 200
+WRITABLE_WITHIN_MS = 100
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,<>()\[\]{}*?!~^$&;|-]+")
 
@@ -39,6 +46,7 @@ class StructuredLog:
         self._stream = sys.stderr if stream is None else stream
         self._with_priority = leads_to_journal(self._stream, os.environ.get("JOURNAL_STREAM", ""))
         self._lost_count = 0
+        self._poll = _poll_of(self._stream)
         self.configure(level, style)
 
     def configure(self, level: str, style: str) -> None:
@@ -69,15 +77,41 @@ class StructuredLog:
         if self._lost_count:
             fields = {**fields, "lines_lost": self._lost_count}
         when = format_utc(time.time_ns() if unix_ns is None else unix_ns)
-        text = (as_json if self._style == "json" else as_text)(when, level, event, fields)
+        write = as_json if self._style == "json" else as_text
+        text = write(when, level, event, fields)
+        if len(text) > LINE_BYTES_MAX:  # text is ASCII
+            text = write(when, level, _cut(event), {name: _cut(value) for name, value in fields.items()})
         prefix = f"<{_PRIORITIES[level]}>" if self._with_priority else ""
         try:
+            self._wait_until_writable()
             self._stream.write(f"{prefix}{text}\n")
             self._stream.flush()
         except (OSError, ValueError):  # ValueError: closed
             self._lost_count += 1
         else:
             self._lost_count = 0
+
+    def _wait_until_writable(self) -> None:
+        """Raises BlockingIOError: it is not, and a write would wait."""
+        if self._poll is not None and not self._poll.poll(0 if self._lost_count else WRITABLE_WITHIN_MS):
+            raise BlockingIOError(errno.EAGAIN, "nobody reads the log")
+
+
+def _poll_of(stream: TextIO) -> select.poll | None:
+    """What tells whether a stream can be written without waiting; None for one that is no file of the system's."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return None
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return poll
+
+
+def _cut(value: Field) -> Field:
+    if isinstance(value, str) and len(value) > _CUT_CHARACTERS:
+        return f"{value[:_CUT_CHARACTERS]}... ({len(value)} characters)"
+    return value
 
 
 def leads_to_journal(stream: TextIO, journal_stream: str) -> bool:
@@ -95,18 +129,19 @@ def format_utc(unix_ns: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest_ns // 1000:06d}Z"
 
 
-def as_text(when: str, level: str, event: str, fields: Mapping[str, Field]) -> str:
+def as_text(when: str, level: str, event: Field, fields: Mapping[str, Field]) -> str:
     """Time, level, event, key=value."""
     return " ".join([when, level, _event(event), *(f"{name}={_text_value(value)}" for name, value in fields.items())])
 
 
-def as_json(when: str, level: str, event: str, fields: Mapping[str, Field]) -> str:
+def as_json(when: str, level: str, event: Field, fields: Mapping[str, Field]) -> str:
     """One JSON object, in ASCII."""
     return json.dumps({"time": when, "level": level, "event": event, **fields}, separators=(",", ":"))
 
 
-def _event(event: str) -> str:
-    return event if event.isprintable() else json.dumps(event)
+def _event(event: Field) -> str:
+    text = str(event)
+    return text if text.isascii() and text.isprintable() else json.dumps(text)
 
 
 def _text_value(value: Field) -> str:
