@@ -44,6 +44,14 @@ POOLS = {
     "name": ["me", "a b", ""],
     "parameter": ["timeout", "maxmemory", "nosuch", "slowlog-max-len", "hash-max-ziplist-entries", "appendfsync"],
     "setting": ["0", "x", "-1", "100mb", "no", "yes", "always"],
+    "index": ["0", "1", "-1", "2", "7", "8", "9", "-9", "63", "64", "65", "-64", "1000", "-1000"],
+    "bit": ["0", "1", "0", "1", "2", "x"],
+    "bits": ["BIT", "BYTE"],
+    "offset": ["0", "1", "7", "8", "63", "100", "#0", "#1", "#3", "-1", "x", "#", "4294967296"],
+    "encoding": ["u1", "u8", "i8", "i16", "u63", "i64", "i13", "u64", "i65", "u0", "x8"],
+    "addend": ["0", "1", "-1", "255", "-1000", "9223372036854775807", "x"],  # to INT64_MIN Redis 7.0 saturates at the wrong end
+    "overflow": ["WRAP", "SAT", "FAIL", "FOO"],
+    "bit_operation": ["AND", "OR", "XOR", "NOT", "FOO"],
     "command": ["GET", "SET", "PING", "FOO", "MSET"],
 }
 
@@ -80,6 +88,25 @@ INCRBYFLOAT {key} {value}
 GETRANGE {key} {number} {number}
 SUBSTR {key} {number} {number}
 SETRANGE {key} {number} {value}
+SETBIT {key} {offset} {bit}
+GETBIT {key} {offset}
+BITCOUNT {key}
+BITCOUNT {key} {index} {index}
+BITCOUNT {key} {index} {index} {bits}
+BITPOS {key} {bit}
+BITPOS {key} {bit} {index}
+BITPOS {key} {bit} {index} {index}
+BITPOS {key} {bit} {index} {index} {bits}
+BITOP {bit_operation} {key} {key}
+BITOP {bit_operation} {key} {key} {key}
+BITFIELD {key} GET {encoding} {offset} SET {encoding} {offset} {addend}
+BITFIELD {key} OVERFLOW {overflow} INCRBY {encoding} {offset} {addend} SET {encoding} {offset} {addend}
+BITFIELD_RO {key} GET {encoding} {offset} {overflow}
+LCS {key} {key}
+LCS {key} {key} LEN
+LCS {key} {key} IDX WITHMATCHLEN
+LCS {key} {key} IDX MINMATCHLEN {number}
+LCS {key} {key} LEN IDX
 DEL {key} {key}
 UNLINK {key}
 EXISTS {key} {key}

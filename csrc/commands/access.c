@@ -147,19 +147,26 @@ static int copy_item(const fc_session *session, fc_hit *hit, void *context)
 }
 
 /* Reads directly. FC_MISS is told as FC_TYPE_NONE. */
-static fc_status read_directly(fc_context *c, fc_item *item, item_copier *to)
+static fc_status read_by(fc_context *c, fc_item *item, fc_copier copy, void *to)
 {
     fc_hit hit;
     FC_TRY(fc_session_enter_read(c->session));
-    fc_status status = fc_read_key(c->session, &item->key, copy_item, to, &hit);
+    fc_status status = fc_read_key(c->session, &item->key, copy, to, &hit);
     item->type = FC_TYPE_NONE;
     item->value_bytes = item->expires_unix_ns = item->schema = item->version = 0;
     if (status != FC_OK) return status == FC_MISS ? FC_OK : status;
     item->type = hit.view.type;
     item->value_bytes = hit.view.value_bytes;
     item->expires_unix_ns = hit.view.expires_unix_ns;
-    item->schema = to->schema;
     item->version = hit.view.stamp;
+    return FC_OK;
+}
+
+static fc_status read_directly(fc_context *c, fc_item *item, item_copier *to)
+{
+    to->schema = 0;
+    FC_TRY(read_by(c, item, copy_item, to));
+    item->schema = item->type != FC_TYPE_NONE ? to->schema : 0;
     return FC_OK;
 }
 
@@ -189,6 +196,98 @@ fc_status fc_access_read(fc_context *c, uint32_t argument, fc_item *item, uint8_
     }
 }
 
+int fc_access_clip(int64_t length, int64_t *first, int64_t *last)
+{
+    if (*first < 0 && *last < 0 && *first > *last) return 0;
+    if (*first < 0) *first = *first + length < 0 ? 0 : *first + length;
+    if (*last < 0) *last = *last + length < 0 ? 0 : *last + length;
+    if (*last >= length) *last = length - 1;
+    return length > 0 && *first <= *last;
+}
+
+typedef struct part_copier {
+    int64_t first, last;
+    uint8_t *data;
+    uint64_t room;
+    fc_item_part *part;        /* its data is not set */
+} part_copier;
+
+static void clip_part(const part_copier *to, uint64_t value_bytes)
+{
+    int64_t first = to->first, last = to->last;
+    int is_empty = !fc_access_clip((int64_t)value_bytes, &first, &last);
+    *to->part = (fc_item_part){.first = is_empty ? 0 : (uint64_t)first, .bytes = is_empty ? 0 : (uint64_t)(last - first) + 1};
+}
+
+static int copy_part(const fc_session *session, fc_hit *hit, void *context)
+{
+    part_copier *to = context;
+    clip_part(to, hit->view.value_bytes);
+    if (to->part->bytes == 0 || to->part->bytes > to->room) return 1;
+    if (to->part->first == 0) return fc_view_copy_value(session, &hit->view, 0, to->data, to->part->bytes);
+    return fc_view_copy_payload(session, &hit->view, fc_align8(hit->view.key_bytes) + to->part->first, to->data, to->part->bytes);
+}
+
+/* Room for the part at the first try: all but the long ones. */
+#define PART_BYTES 64u
+
+fc_status fc_access_read_part(fc_context *c, uint32_t argument, int64_t first, int64_t last, fc_item *item, fc_item_part *part)
+{
+    part_copier to = {.first = first, .last = last, .room = PART_BYTES, .part = part};
+    FC_TRY(fc_context_key(c, argument, &item->key));
+    if (FC_UNLIKELY(c->transaction != NULL)) {
+        FC_TRY(look_in_transaction(c, &item->key, c->transaction_key_count, item));
+        clip_part(&to, item->value_bytes);
+        to.room = part->bytes;
+    }
+    for (;;) {
+        to.data = fc_context_scratch(c, to.room);
+        if (to.data == NULL) return fc_fail(FC_SYSTEM, "no memory for %llu bytes", (unsigned long long)to.room);
+        *part = (fc_item_part){.bytes = 0};
+        if (FC_UNLIKELY(c->transaction != NULL)) clip_part(&to, item->value_bytes);
+        else FC_TRY(read_by(c, item, copy_part, &to));
+        FC_TRY(fc_item_want_string(item));
+        if (item->type == FC_TYPE_NONE) *part = (fc_item_part){.bytes = 0};
+        part->data = to.data;
+        if (FC_UNLIKELY(c->transaction != NULL)) return fc_item_copy(c, item, part->first, to.data, part->bytes);
+        if (part->bytes <= to.room) return FC_OK;
+        to.room = part->bytes;
+    }
+}
+
+/* First guess of a value's length in a cut: nearly every value of a market-data cache fits. */
+#define GUESSED_BYTES 256u
+/* Rounds with larger buffers, when values outgrow them as we look. */
+#define GROW_ROUNDS_MAX 8u
+
+static uint64_t room_of(const fc_read *read, uint32_t round)
+{
+    if (round == 0) return GUESSED_BYTES;
+    return read->status == FC_BUFFER_SMALL ? read->value_bytes : read->buffer_bytes;
+}
+
+fc_status fc_access_read_cut(fc_context *c, uint32_t argument, uint32_t count, fc_read **made)
+{
+    fc_read *reads = fc_context_scratch(c, count * (sizeof *reads + sizeof(fc_key)));
+    if (reads == NULL) return fc_fail(FC_SYSTEM, "no memory for %u keys", count);
+    fc_key *keys = (fc_key *)(reads + count);
+    memset(reads, 0, count * sizeof *reads);
+    for (uint32_t i = 0; i < count; i++) FC_TRY(fc_context_key(c, argument + i, &keys[i]));
+    for (uint32_t round = 0; round < GROW_ROUNDS_MAX; round++) {
+        uint64_t sum = 0;
+        int is_small = 0;
+        for (uint32_t i = 0; i < count; i++) sum += reads[i].buffer_bytes = room_of(&reads[i], round);
+        uint8_t *room = fc_context_scratch(c, sum);
+        if (room == NULL) return fc_fail(FC_SYSTEM, "no memory for %llu bytes", (unsigned long long)sum);
+        for (uint32_t i = 0; i < count; room += reads[i++].buffer_bytes) reads[i].buffer = room;
+        FC_TRY(fc_get_cut(c->session, keys, reads, count));
+        for (uint32_t i = 0; i < count; i++) is_small |= reads[i].status == FC_BUFFER_SMALL;
+        *made = reads;
+        if (!is_small) return FC_OK;
+    }
+    return fc_fail(FC_CONTENDED, "the values outgrew %u buffers in a row", GROW_ROUNDS_MAX);
+}
+
 /* A bulk string under construction at the end of the reply. */
 typedef struct bulk_copier {
     fc_reply *reply;
@@ -212,22 +311,11 @@ static inline __attribute__((always_inline)) int copy_bulk(const fc_session *ses
 
 static int copy_bulk_value(const fc_session *session, fc_hit *hit, void *context) { return copy_bulk(session, hit, context, 0, hit->view.value_bytes); }
 
-/* GETRANGE's arithmetic: negative counts from the end, then both ends are cut to the value. 0 if nothing is left. */
-static int clip_range(uint64_t value_bytes, int64_t *first, int64_t *last)
-{
-    int64_t length = (int64_t)value_bytes;
-    if (*first < 0 && *last < 0 && *first > *last) return 0;
-    if (*first < 0) *first = *first + length < 0 ? 0 : *first + length;
-    if (*last < 0) *last = *last + length < 0 ? 0 : *last + length;
-    if (*last >= length) *last = length - 1;
-    return length > 0 && *first <= *last;
-}
-
 static int copy_bulk_range(const fc_session *session, fc_hit *hit, void *context)
 {
     bulk_copier *to = context;
     int64_t first = to->first, last = to->last;
-    if (!clip_range(hit->view.value_bytes, &first, &last)) return copy_bulk(session, hit, to, 0, 0);
+    if (!fc_access_clip((int64_t)hit->view.value_bytes, &first, &last)) return copy_bulk(session, hit, to, 0, 0);
     return copy_bulk(session, hit, to, (uint64_t)first, (uint64_t)(last - first) + 1);
 }
 
@@ -283,7 +371,7 @@ fc_status fc_access_reply_range(fc_context *c, uint32_t argument, int64_t first,
     if (FC_UNLIKELY(c->transaction != NULL)) {
         fc_item item;
         FC_TRY(fc_access_look(c, argument, &item));
-        if (!clip_range(item.value_bytes, &first, &last)) return reply_in_transaction(c, &item, 0, 0);
+        if (!fc_access_clip((int64_t)item.value_bytes, &first, &last)) return reply_in_transaction(c, &item, 0, 0);
         return reply_in_transaction(c, &item, (uint64_t)first, (uint64_t)(last - first) + 1);
     }
     fc_key key;

@@ -60,8 +60,21 @@ FC_MUST_USE fc_status fc_item_close(fc_context *c, fc_item *item, fc_status stat
 FC_MUST_USE fc_status fc_access_look(fc_context *c, uint32_t argument, fc_item *item);
 /* What is there, with the value in scratch memory (*data; NULL for a missing key). */
 FC_MUST_USE fc_status fc_access_read(fc_context *c, uint32_t argument, fc_item *item, uint8_t **data);
+/* Bytes [first, last] of the value, counted and cut to it as GETRANGE does, in scratch memory: *part is where they were and how many there
+ * are. No more than them is copied. */
+typedef struct fc_item_part {
+    const uint8_t *data;
+    uint64_t first;
+    uint64_t bytes;
+} fc_item_part;
+FC_MUST_USE fc_status fc_access_read_part(fc_context *c, uint32_t argument, int64_t first, int64_t last, fc_item *item, fc_item_part *part);
+/* The values of `count` arguments from `argument` on as they stood at one instant (fc_get_cut), in scratch memory; not in a transaction,
+ * where all keys stand still anyway. reads[i].status tells what is there. */
+FC_MUST_USE fc_status fc_access_read_cut(fc_context *c, uint32_t argument, uint32_t count, fc_read **reads);
 /* Replies with the value as a bulk string, or null: GET. Straight from the segment into the reply. */
 FC_MUST_USE fc_status fc_access_reply_value(fc_context *c, uint32_t argument);
+/* Cuts a range to a value of `length` units (bytes, or bits) by GETRANGE's rules: negative counts from the end. 0 if nothing is left. */
+int fc_access_clip(int64_t length, int64_t *first, int64_t *last);
 /* Replies with bytes [first, last], counted as GETRANGE does; "" for a missing key. */
 FC_MUST_USE fc_status fc_access_reply_range(fc_context *c, uint32_t argument, int64_t first, int64_t last);
 

@@ -262,31 +262,6 @@ fc_status fc_cmd_setrange(fc_context *c)
 
 /* ------------------------------------------------------------------ several keys */
 
-/* First guess of a value's length in a cut: nearly every value of a market-data cache fits. */
-#define GUESSED_BYTES 256u
-/* Rounds with larger buffers, when values outgrow them as we look. */
-#define GROW_ROUNDS_MAX 8u
-
-/* Reads the keys from argument 1 on as one cut, into scratch memory. */
-static fc_status read_cut(fc_context *c, uint32_t count, fc_read *reads)
-{
-    fc_key *keys = fc_context_scratch(c, count * sizeof *keys);
-    if (keys == NULL) return fc_fail(FC_SYSTEM, "no memory for %u keys", count);
-    for (uint32_t i = 0; i < count; i++) FC_TRY(fc_context_key(c, i + 1, &keys[i]));
-    for (uint32_t round = 0; round < GROW_ROUNDS_MAX; round++) {
-        uint64_t sum = 0;
-        int is_small = 0;
-        for (uint32_t i = 0; i < count; i++) sum += reads[i].buffer_bytes = round == 0 ? GUESSED_BYTES : reads[i].status == FC_BUFFER_SMALL ? reads[i].value_bytes : reads[i].buffer_bytes;
-        uint8_t *room = fc_context_scratch(c, sum);
-        if (room == NULL) return fc_fail(FC_SYSTEM, "no memory for %llu bytes", (unsigned long long)sum);
-        for (uint32_t i = 0; i < count; room += reads[i++].buffer_bytes) reads[i].buffer = room;
-        FC_TRY(fc_get_cut(c->session, keys, reads, count));
-        for (uint32_t i = 0; i < count; i++) is_small |= reads[i].status == FC_BUFFER_SMALL;
-        if (!is_small) return FC_OK;
-    }
-    return fc_fail(FC_CONTENDED, "the values outgrew %u buffers in a row", GROW_ROUNDS_MAX);
-}
-
 fc_status fc_cmd_mget(fc_context *c)
 {
     uint32_t count = c->argument_count - 1;
@@ -299,10 +274,8 @@ fc_status fc_cmd_mget(fc_context *c)
         }
         return FC_OK;
     }
-    fc_read *reads = fc_context_scratch(c, count * sizeof *reads);
-    if (reads == NULL) return fc_fail(FC_SYSTEM, "no memory for %u keys", count);
-    memset(reads, 0, count * sizeof *reads);
-    FC_TRY(read_cut(c, count, reads));
+    fc_read *reads;
+    FC_TRY(fc_access_read_cut(c, 1, count, &reads));
     for (uint32_t i = 0; i < count; i++) {
         if (reads[i].status == FC_OK) fc_reply_bulk(c->reply, reads[i].buffer, reads[i].value_bytes);
         else fc_reply_null(c->reply);

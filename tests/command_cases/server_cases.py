@@ -71,7 +71,10 @@ CASES = [
             (["COMMAND", "COUNT"], Range(50, 500)),
             (["COMMAND", "INFO", "nosuch", "get"], [None, ANY]),
             (["COMMAND", "DOCS", "nosuch"], {}),
-            (["COMMAND", "LIST", "FILTERBY", "PATTERN", "get*"], {b"get", b"getdel", b"getex", b"getrange", b"getset"}),
+            (
+                ["COMMAND", "LIST", "FILTERBY", "PATTERN", "get*"],
+                {b"get", b"getdel", b"getbit", b"getex", b"getrange", b"getset"},
+            ),
             (["COMMAND", "GETKEYS", "MSET", "a", 1, "b", 2], [b"a", b"b"]),
             (["COMMAND", "GETKEYS", "PING", "x"], Error("ERR The command has no key arguments")),
             (["COMMAND", "GETKEYS", "NOSUCH", "x"], Error("ERR Invalid command specified")),
