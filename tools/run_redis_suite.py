@@ -56,7 +56,7 @@ UNITS = (
 )
 TAGS = "-needs:debug -slow -needs:repl"
 SEGMENT = "redis-suite"
-FINCACHE = f"{sys.executable} -m fincache.cli serve --port {{port}} --segment {SEGMENT} --log-level warning"
+FINCACHE = f"{sys.executable} -m fincache serve --port {{port}} --segment {SEGMENT} --log-level warning"
 REDIS = "redis-server --port {port} --save '' --appendonly no --bind 127.0.0.1 --enable-debug-command yes --dir {directory}"
 START_SECONDS_MAX = 10
 UNIT_SECONDS_MAX = 300

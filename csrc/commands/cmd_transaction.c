@@ -1,6 +1,8 @@
 /* cmd_transaction.c -- MULTI, EXEC, DISCARD, WATCH, UNWATCH. What they promise: transaction.h. */
 #include "commands/transaction.h"
 
+#include "table/lookup.h"
+
 fc_status fc_cmd_multi(fc_context *c)
 {
     if ((c->client->flags & FC_CLIENT_MULTI) != 0) {
@@ -54,9 +56,12 @@ fc_status fc_cmd_watch(fc_context *c)
     }
     fc_multi_queue *queue = fc_multi_queue_of(c->client);
     for (uint32_t i = 1; queue != NULL && i < c->argument_count; i++) {
+        fc_key key;
         fc_item item;
+        FC_TRY(fc_context_key(c, i, &key));
+        uint64_t home_version = fc_load_acquire(&fc_home_of(c->session, key.hash)->version); /* [bucket.version] */
         FC_TRY(fc_access_look(c, i, &item));
-        if (!fc_multi_queue_watches(queue, &item.key) && !fc_multi_queue_watch(queue, &item.key, item.version)) queue = NULL;
+        if (!fc_multi_queue_watches(queue, &key) && !fc_multi_queue_watch(queue, &key, item.version, home_version)) queue = NULL;
     }
     if (queue == NULL) return fc_fail(FC_SYSTEM, "no memory for watched keys");
     fc_reply_ok(c->reply);

@@ -49,14 +49,14 @@ int fc_multi_queue_watches(const fc_multi_queue *queue, const fc_key *key)
     return 0;
 }
 
-int fc_multi_queue_watch(fc_multi_queue *queue, const fc_key *key, uint64_t version)
+int fc_multi_queue_watch(fc_multi_queue *queue, const fc_key *key, uint64_t version, uint64_t home_version)
 {
     if (!make_room((void **)&queue->watched, queue->watched_count, &queue->watched_room, sizeof *queue->watched)) return 0;
     void *copy = malloc(key->bytes + 1u);
     if (copy == NULL) return 0;
     memcpy(copy, key->data, key->bytes);
     fc_watched *watched = &queue->watched[queue->watched_count++];
-    *watched = (fc_watched){.key = *key, .version = version};
+    *watched = (fc_watched){.key = *key, .version = version, .home_version = home_version};
     watched->key.data = copy;
     return 1;
 }

@@ -14,6 +14,7 @@ typedef struct fc_queued {
 typedef struct fc_watched {
     fc_key key;                /* its bytes are the queue's */
     uint64_t version;          /* when WATCH looked; 0: it was missing */
+    uint64_t home_version;     /* from before WATCH looked; counts if the key was missing */
 } fc_watched;
 
 struct fc_multi_queue {
@@ -29,7 +30,7 @@ struct fc_multi_queue {
 fc_multi_queue *fc_multi_queue_of(fc_client *client);
 /* 0 without memory. */
 int fc_multi_queue_add(fc_multi_queue *queue, const fc_command *command, const fc_arg *arguments, uint32_t argument_count);
-int fc_multi_queue_watch(fc_multi_queue *queue, const fc_key *key, uint64_t version);
+int fc_multi_queue_watch(fc_multi_queue *queue, const fc_key *key, uint64_t version, uint64_t home_version);
 int fc_multi_queue_watches(const fc_multi_queue *queue, const fc_key *key);
 void fc_multi_queue_drop_commands(fc_multi_queue *queue);
 void fc_multi_queue_drop_watched(fc_multi_queue *queue);

@@ -68,8 +68,10 @@ static int watches_hold(const part *this, fc_transaction *transaction)
 {
     for (uint64_t i = 0; i < this->watched_count; i++) {
         fc_transact_state state;
+        const fc_watched *watched = &this->queue->watched[i];
         fc_transact_look(transaction, i, &state);
-        if (state.version != this->queue->watched[i].version) return 0;
+        if (state.version != watched->version) return 0;
+        if (watched->version == 0 && state.home_version != watched->home_version) return 0;
     }
     return 1;
 }

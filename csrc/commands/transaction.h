@@ -6,7 +6,10 @@
  *              lock. A transaction with such commands runs in parts, each all-or-nothing, with the command between two of them. Its client sees
  *              what Redis would show it; others may see the parts one after the other.
  * Watch        EXEC compares versions under the locks. Versions change when memory is compacted, too: then EXEC is refused although the value
- *              is the same, and the client tries again, as it must be prepared to in any case.
+ *              is the same, and the client tries again, as it must be prepared to in any case. A missing key has no version, and one that was
+ *              set and deleted meanwhile is missing again: so for it the version of its home counts as well, read before WATCH looks.
+ *              Whoever changes an entry adds 1 to that before the lock is free, so no change after WATCH is overlooked; a change of one of
+ *              the home's other keys (some five of all the segment's) refuses EXEC for nothing.
  * Decide twice the whole may be run again when a FLUSHDB of another client came in between. So replies and the selected database are put back
  *              to the beginning of the part first.
  */

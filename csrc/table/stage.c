@@ -119,7 +119,8 @@ void fc_transact_look(const fc_transaction *t, uint64_t index, fc_transact_state
 {
     fc_view view;
     const fc_stage_item *item = item_at(t, index);
-    *state = (fc_transact_state){.type = FC_TYPE_NONE, .is_staged = item->staged != FC_STAGE_KEEP};
+    const fc_bucket *home = fc_at(t->session, item->home_off);
+    *state = (fc_transact_state){.type = FC_TYPE_NONE, .is_staged = item->staged != FC_STAGE_KEEP, .home_version = fc_load_relaxed(&home->version)};
     int is_there = item->is_alive && fc_stage_view(t, item, &view);
     if (is_there) state->version = view.stamp;
     if (item->staged == FC_STAGE_STORE) {

@@ -40,6 +40,7 @@ typedef struct fc_transact_state {
     uint64_t expires_unix_ns;  /* 0: never */
     uint64_t schema;           /* 0, or a registered schema */
     uint64_t version;          /* of what was found, whatever is staged; 0: the key was missing */
+    uint64_t home_version;     /* counts every change in the key's home, its own and its neighbours' */
 } fc_transact_state;
 
 /* What a key is to hold. */

@@ -1,9 +1,10 @@
 """What the daemon does from time to time, in small steps on its main thread: the memory of expired keys, dead sessions, and
 whether the segment is still there.
 
-Sweeping   a round of all homes of the index takes ROUND_SECONDS when there is little to find. A step that finds much (every
-           DENSE_HOMES-th home held something expired) is followed by the next one at once, until STEP_SECONDS_MAX are used up: so
-           at most that much of TICK_SECONDS goes into sweeping, on one core.
+Sweeping   a round of all homes of the index takes ROUND_SECONDS (clients of Redis expect dead keys to be gone within two), or
+           longer in a large index: where there is little to find a step ends after SPARSE_SECONDS_MAX. A step that finds much
+           (every DENSE_HOMES-th home held something expired) is followed by the next one at once, until STEP_SECONDS_MAX are
+           used up: so at most that much of TICK_SECONDS goes into sweeping, on one core.
 Reaping    the dead are settled by whoever runs into them; the daemon sees to those that nobody runs into.
 Removed    when the segment was unlinked, its lock file has no name any more. Strategies that attach by name are in another
            segment then, and who is served here talks to nobody.
@@ -19,7 +20,8 @@ import fincache
 from fincache.daemon.structured_log import StructuredLog
 
 TICK_SECONDS = 0.1
-ROUND_SECONDS = 10.0
+ROUND_SECONDS = 1.0
+SPARSE_SECONDS_MAX = 0.002
 STEP_SECONDS_MAX = 0.02
 HOMES_PER_CALL = 1024
 DENSE_HOMES = 16
@@ -64,18 +66,19 @@ class Housekeeper:
             if settled:
                 self.log.info("sessions of dead threads settled", count=settled)
         if self.sweeps:
-            self._sweep(now_mono + STEP_SECONDS_MAX)
+            self._sweep(now_mono)
 
     def segment_is_removed(self) -> bool:
         """Whether somebody unlinked the segment."""
         return os.fstat(self.lock_fd).st_nlink == 0
 
-    def _sweep(self, until_mono: float) -> None:
+    def _sweep(self, from_mono: float) -> None:
         homes = 0
-        removed = HOMES_PER_CALL
-        while homes < self._homes_per_tick or removed * DENSE_HOMES >= HOMES_PER_CALL:
+        is_dense = False
+        while homes < self._homes_per_tick or is_dense:
             removed = self.cache.sweep(HOMES_PER_CALL)
             self.expired_count += removed
             homes += HOMES_PER_CALL
-            if time.monotonic() >= until_mono:
+            is_dense = removed * DENSE_HOMES >= HOMES_PER_CALL
+            if time.monotonic() - from_mono >= (STEP_SECONDS_MAX if is_dense else SPARSE_SECONDS_MAX):
                 break

@@ -78,6 +78,25 @@ CASES = [
         ],
     ),
     Case(
+        "watch_of_a_missing_key",
+        [
+            (["WATCH", "k"], "OK"),
+            (["SET", "k", "1"], "OK"),
+            (["DEL", "k"], 1),
+            (["MULTI"], "OK"),
+            (["PING"], "QUEUED"),
+            (["EXEC"], None),
+            (["WATCH", "k"], "OK"),
+            (["MULTI"], "OK"),
+            (["EXISTS", "k"], "QUEUED"),
+            (["EXEC"], [0]),
+            (["WATCH", "k"], "OK"),
+            (["MULTI"], "OK"),
+            (["SET", "k", "1"], "QUEUED"),
+            (["EXEC"], ["OK"]),
+        ],
+    ),
+    Case(
         "whole_databases_and_select",
         [
             (["MULTI"], "OK"),

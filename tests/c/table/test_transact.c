@@ -87,6 +87,33 @@ static void a_watched_version_tells_of_every_write(void)
     check_close(&made);
 }
 
+static fc_status note_home_version(fc_transaction *t, void *context)
+{
+    fc_transact_state state;
+    fc_transact_look(t, 0, &state);
+    CHECK_EQUAL(FC_TYPE_NONE, state.type);
+    CHECK_EQUAL(0, state.version);
+    *(uint64_t *)context = state.home_version;
+    return FC_NOT_STORED;
+}
+
+/* A key that is missing, was set, and is missing again shows it by its home's version; looking changes nothing. */
+static void a_homes_version_tells_of_a_key_that_came_and_went(void)
+{
+    fixture made = check_open(2 << 20);
+    fc_key keys[3];
+    uint64_t before, again, after;
+    set_up(&made, keys);
+    CHECK_STATUS(FC_NOT_STORED, fc_transact(made.session, &keys[2], 1, note_home_version, &before));
+    CHECK_STATUS(FC_NOT_STORED, fc_transact(made.session, &keys[2], 1, note_home_version, &again));
+    CHECK_EQUAL(before, again);
+    CHECK_OK(fc_set(made.session, &keys[2], "3", 1, NULL, NULL));
+    CHECK_OK(fc_delete(made.session, &keys[2]));
+    CHECK_STATUS(FC_NOT_STORED, fc_transact(made.session, &keys[2], 1, note_home_version, &after));
+    CHECK(after > before);
+    check_close(&made);
+}
+
 /* Bad arguments and states are refused by name; no keys at all are fine. */
 static void bad_calls_are_refused(void)
 {
@@ -397,6 +424,7 @@ int main(void)
 {
     RUN(the_decider_decides);
     RUN(a_watched_version_tells_of_every_write);
+    RUN(a_homes_version_tells_of_a_key_that_came_and_went);
     RUN(bad_calls_are_refused);
     RUN(nothing_staged_nothing_changed);
     RUN(a_flush_in_the_middle_begins_it_again);
