@@ -11,6 +11,7 @@
  * Payload copies A validated read copies bytes that a writer may be changing. In C11 that is a data race unless each access is
  *                atomic; fc_copy_out and fc_copy_in use relaxed 8-byte accesses (what Boehm, "Can Seqlocks Get Along With Programming
  *                Language Memory Models?", MSPC 2012, section 4 asks for), and cost what memcpy costs up to a few hundred bytes.
+ *                From FC_WIDE_COPY_BYTES on, the bulk is moved 64 bytes at a time by vector instructions; atomics.c says why that may be.
  */
 #ifndef FC_BASE_ATOMICS_H
 #define FC_BASE_ATOMICS_H
@@ -120,6 +121,14 @@ static inline void fc_spin_pause(void)
 #endif
 }
 
+/* Copies as long as this, and longer ones, go the wide way: below, the word loop is as fast. */
+#define FC_WIDE_COPY_BYTES 256u
+
+/* The first bytes of a copy between word-aligned shared memory and private memory, moved 64 at a time; returns how many: a multiple of 8, 0 in builds
+ * that have no wide copies. `shared` is whichever of the two is. */
+uint64_t fc_copy_out_wide(void *target, const void *shared, uint64_t bytes);
+uint64_t fc_copy_in_wide(void *shared, const void *source, uint64_t bytes);
+
 /* Shared -> private. `source` need not be aligned; whole aligned words are read, never one that holds no byte of the range. */
 void fc_copy_out_slow(void *target, const void *source, uint64_t bytes);
 /* Private -> shared. Same; a word that the range covers in part keeps its other bytes, which must belong to the caller. */
@@ -133,6 +142,12 @@ static inline void fc_copy_in(void *target, const void *source, uint64_t bytes)
     if ((((uintptr_t)target | bytes) & 7) != 0) {
         fc_copy_in_slow(target, source, bytes);
         return;
+    }
+    if (__builtin_expect(bytes >= FC_WIDE_COPY_BYTES, 0)) {
+        uint64_t done = fc_copy_in_wide(target, source, bytes);
+        to += done / 8;
+        from += done;
+        bytes -= done;
     }
     for (; bytes >= 8; bytes -= 8, from += 8) {
         uint64_t word;
@@ -149,6 +164,12 @@ static inline void fc_copy_out(void *target, const void *source, uint64_t bytes)
     if (((uintptr_t)source & 7) != 0) {
         fc_copy_out_slow(target, source, bytes);
         return;
+    }
+    if (__builtin_expect(bytes >= FC_WIDE_COPY_BYTES, 0)) {
+        uint64_t done = fc_copy_out_wide(target, source, bytes);
+        from += done / 8;
+        to += done;
+        bytes -= done;
     }
     for (; bytes >= 8; bytes -= 8, to += 8) {
         uint64_t word = fc_load_relaxed(from++);

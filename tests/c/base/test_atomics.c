@@ -44,6 +44,31 @@ static void copies_in_at_every_alignment_and_length(void)
             }
 }
 
+#define LONG_AREA 1024u
+
+/* Long copies, whose bulk goes the wide way, give what memcpy gives and touch nothing beside the range, whatever the alignment and the remainder. */
+static void copies_long_ranges(void)
+{
+    static uint64_t shared_words[LONG_AREA / 8 + 2];
+    static uint8_t private_bytes[LONG_AREA], expected[LONG_AREA];
+    for (uint64_t shift = 0; shift < 17; shift++)
+        for (uint64_t away = 0; away < 17; away += 3)
+            for (uint64_t length = FC_WIDE_COPY_BYTES - 9; length <= FC_WIDE_COPY_BYTES + 150; length++) {
+                uint8_t *shared = (uint8_t *)shared_words + shift + 8;
+                fill((uint8_t *)shared_words, sizeof shared_words, length);
+                memset(private_bytes, 0xEE, LONG_AREA);
+                memset(expected, 0xEE, LONG_AREA);
+                memcpy(expected + away, shared, length);
+                fc_copy_out(private_bytes + away, shared, length);
+                CHECK(memcmp(private_bytes, expected, LONG_AREA) == 0);
+                fill(private_bytes, LONG_AREA, length + 1);
+                memcpy(expected, shared_words, LONG_AREA);
+                memcpy(expected + 8 + shift, private_bytes + away, length);
+                fc_copy_in(shared, private_bytes + away, length);
+                CHECK(memcmp(shared_words, expected, LONG_AREA) == 0);
+            }
+}
+
 /* fc_equal agrees with memcmp, also when the one differing byte is the first, the last or just outside. */
 static void compares_at_every_alignment_and_length(void)
 {
@@ -106,6 +131,7 @@ int main(void)
 {
     RUN(copies_out_at_every_alignment_and_length);
     RUN(copies_in_at_every_alignment_and_length);
+    RUN(copies_long_ranges);
     RUN(compares_at_every_alignment_and_length);
     RUN(reads_no_word_outside_the_range);
     RUN(swaps_only_the_expected_value);
