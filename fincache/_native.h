@@ -42,7 +42,8 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* Values up to this length are copied over the stack; longer ones go the Python way, which releases the GIL. */
+/* Values up to this length are copied over the stack; get reads longer ones straight into the bytes object that it returns. From SET_BYTES_FAST on the
+ * GIL is released for that; what else is longer goes the Python way. */
 #define VALUE_BYTES_FAST 4096u
 #define SET_BYTES_FAST 65536u
 /* Calls on more keys release the GIL: below, they take about what releasing it costs. */

@@ -91,6 +91,49 @@ static PyObject *get_young(native_door *self, PyObject *const *args, Py_ssize_t 
     return give_up(self, entered, NATIVE_GET, args, count, kwnames);
 }
 
+/* How often a value may have grown between two looks before the Python method has its turn. */
+#define LARGE_ATTEMPTS_MAX 4
+
+/* get of a value that has `value_bytes` or did a moment ago: a second copy would cost as much as the read. 1: *value is the bytes, or NULL for a miss.
+ * Otherwise as native_enter says. */
+static int get_large(native_door *self, const char *key, Py_ssize_t key_bytes, uint64_t value_bytes, PyObject **value)
+{
+    for (int i = 0; i < LARGE_ATTEMPTS_MAX; i++) {
+        fc_session *session;
+        fc_status status;
+        uint64_t found_bytes;
+        PyObject *room = value_bytes <= PY_SSIZE_T_MAX ? PyBytes_FromStringAndSize(NULL, (Py_ssize_t)value_bytes) : PyErr_NoMemory();
+        if (room == NULL) return -1;
+        char *data = PyBytes_AS_STRING(room);
+        int entered = native_enter(self, &session);
+        if (entered <= 0) {
+            Py_DECREF(room);
+            return entered;
+        }
+        if (value_bytes <= SET_BYTES_FAST) {
+            status = native_engine->get(self->cache, session, self->database, key, (uint64_t)key_bytes, data, value_bytes, &found_bytes);
+        } else {
+            /* Only this thread can end its session, the caller holds the key, and nobody else knows of the object. */
+            Py_BEGIN_ALLOW_THREADS
+            status = native_engine->get(self->cache, session, self->database, key, (uint64_t)key_bytes, data, value_bytes, &found_bytes);
+            Py_END_ALLOW_THREADS
+        }
+        if (status == FC_OK) {
+            if (found_bytes < value_bytes && _PyBytes_Resize(&room, (Py_ssize_t)found_bytes) < 0) return -1;
+            *value = room;
+            return 1;
+        }
+        Py_DECREF(room);
+        if (status == FC_MISS) {
+            *value = NULL;
+            return 1;
+        }
+        if (status != FC_BUFFER_SMALL) return native_explain(self, status);
+        value_bytes = found_bytes;
+    }
+    return 0;
+}
+
 static PyObject *door_get(native_door *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
     char value[VALUE_BYTES_FAST];
@@ -110,6 +153,10 @@ static PyObject *door_get(native_door *self, PyObject *const *args, Py_ssize_t c
             entered = 0;
         } else if (status == FC_MISS) {
             return Py_NewRef(count == 2 ? args[1] : Py_None);
+        } else if (status == FC_BUFFER_SMALL && !self->text) {
+            PyObject *result;
+            entered = get_large(self, key, key_bytes, value_bytes, &result);
+            if (entered > 0) return result != NULL ? result : Py_NewRef(count == 2 ? args[1] : Py_None);
         } else {
             entered = native_explain(self, status);
         }

@@ -551,6 +551,7 @@ def test_nothing_leaks(cache: fincache.Cache, name: str) -> None:
         plain.set("p", 2.5), plain.get("p")
         refused(lambda: cache.get(None))  # type: ignore[call-overload]
         refused(lambda: cache.set(key, None))  # type: ignore[call-overload]
+        cache.set("large", bytes(70_000)), cache.get("large"), cache.set("large", bytes(5_000)), cache.get("large", None)
         refused(lambda: cache.set("k" * 70_000, 1))
         refused(lambda: cache.incr(key))
         refused(lambda: cache.get_into(key, bytearray(1)))
@@ -575,6 +576,36 @@ def test_nothing_leaks(cache: fincache.Cache, name: str) -> None:
         drifts.append([abs(sys.getrefcount(item) - count) for item, count in zip(held, counts, strict=True)])
     assert min(growths[1:]) < 60
     assert [min(drift) for drift in zip(*drifts[1:], strict=True) if min(drift) >= 60] == []
+
+
+def test_a_value_longer_than_the_stack_room_is_read_into_the_bytes_that_are_returned(name: str) -> None:
+    """Whatever its length, with the GIL kept or released, and while another process makes it longer and shorter."""
+    lengths = (0, 1, 4095, 4096, 4097, 65_535, 65_536, 65_537, 200_000, 1_000_000)
+    with fincache.open(name, size="16MB") as cache:
+        for length in lengths:
+            value = bytes(range(251)) * (length // 251 + 1)
+            cache.set("k", value[:length])
+            assert cache.get("k") == value[:length]
+        assert cache.get("none") is None
+        code = f"""
+import fincache, itertools
+cache = fincache.open({name!r})
+for turn in itertools.count():
+    length = {lengths}[turn % {len(lengths)}]
+    cache.set("changes", bytes([turn % 256]) * length)
+    if turn == 20: print("go", flush=True)
+"""
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            try:
+                for _ in range(3000):
+                    found = cache.get("changes")
+                    assert isinstance(found, bytes)
+                    assert len(found) in lengths
+                    assert found == found[:1] * len(found)
+            finally:
+                writer.kill()
 
 
 def test_a_cache_in_use_when_the_interpreter_ends(name: str) -> None:
