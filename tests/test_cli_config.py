@@ -38,7 +38,7 @@ def test_check_names_every_mistake_on_a_line_of_its_own(tmp_path: Path) -> None:
     assert found.stdout == ""
     assert found.stderr.splitlines() == [
         f"fincache: {file}:2: server.prot is no key; did you mean server.port?",
-        f"fincache: {file}:3: server.threads is '99': it is out of range; allowed: 0 to 64 (0: one for each core, at most 4)",
+        f"fincache: {file}:3: server.threads is '99': it is out of range; allowed: 0 to 64 (0: one fewer than cores, 1 to 4)",
     ]
 
 

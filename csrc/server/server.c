@@ -83,10 +83,12 @@ fc_status fc_server_rename_command(fc_server *server, const char *from, const ch
 
 /* ------------------------------------------------------------------ started */
 
+/* One core is left to the clients and strategies of this host. Two threads on two cores cost more processor time than one for the same requests: with
+ * half of the connections each finds fewer that are ready when it wakes, and sleeps more often (9.8 us for a request without pipelining, 5.4 with one). */
 static uint32_t default_threads(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > 4 ? 4 : (uint32_t)cores;
+    return cores <= 2 ? 1 : cores > 4 ? 4 : (uint32_t)cores - 1;
 }
 
 /* Ends the threads and frees them. */

@@ -54,7 +54,7 @@ typedef struct fc_server_listener {
 /* The listener at index 0, 1, ... FC_MISS past the end. */
 fc_status fc_server_listener_at(fc_server *server, uint32_t index, fc_server_listener *listener);
 
-/* Starts `threads` threads (1 to FC_SERVER_THREADS_MAX; 0: as many as cores, at most 4). FC_SESSIONS_FULL, FC_SYSTEM. */
+/* Starts `threads` threads (1 to FC_SERVER_THREADS_MAX; 0: one fewer than cores, 1 to 4). FC_SESSIONS_FULL, FC_SYSTEM. */
 fc_status fc_server_start(fc_server *server, uint32_t threads);
 
 /* Stops accepting and reading, writes out what is owed for at most `timeout_ns`, closes all connections and ends the threads. The listening

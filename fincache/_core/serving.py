@@ -142,7 +142,7 @@ class Server:
         return found
 
     def start(self, thread_count: int) -> None:
-        """fc_server_start; 0: as many threads as cores, at most 4. Raises SessionsFull, SystemFailure."""
+        """fc_server_start; 0: one thread fewer than cores, 1 to 4. Raises SessionsFull, SystemFailure."""
         check(lib.fc_server_start(self._open_pointer, thread_count))
 
     def drain(self, timeout_ns: int, *, keep_listeners: bool) -> int:

@@ -135,7 +135,7 @@ class ServerSettings:
     )
     unixsocket_mode: int = key(Mode(), 0o600, "Permission bits of the UNIX socket: who may write to it may use the cache.")
     threads: int = key(
-        Integer(0, 64, "one for each core, at most 4"),
+        Integer(0, 64, "one fewer than cores, 1 to 4"),
         0,
         "Threads that serve clients. Each takes one session of the segment.",
         option="--threads",
