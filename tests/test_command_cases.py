@@ -74,5 +74,5 @@ def test_each_row_of_the_table_has_a_case(doors: Doors) -> None:
                 called.update({words[0].lower(), "|".join(words).lower()} if isinstance(call[0], str) else ())
     names = {name.decode() for name in doors.cache.execute("COMMAND", "LIST", "FILTERBY", "PATTERN", "*")}
     containers = {name.partition("|")[0] for name in names if "|" in name}
-    needs_the_daemon = {"config|rewrite"}
+    needs_the_daemon = {"config|rewrite", "shutdown", "monitor", "object|freq"}
     assert names - called - containers - needs_the_daemon == set()

@@ -101,6 +101,7 @@ static inline void fc_counter_add(uint64_t *counter, uint64_t by)
 
 /* Pointers in private memory, between threads of one process. */
 static inline void *fc_load_pointer_acquire(void *const *pointer) { return __atomic_load_n(pointer, __ATOMIC_ACQUIRE); }
+static inline void fc_store_pointer_release(void **pointer, void *value) { __atomic_store_n(pointer, value, __ATOMIC_RELEASE); }
 static inline int fc_cas_pointer_release(void **pointer, void **expected, void *value)
 {
     return __atomic_compare_exchange_n(pointer, expected, value, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);

@@ -276,3 +276,28 @@ fc_status fc_command_at(uint32_t index, fc_command_info *info)
 }
 
 const char *fc_command_flag_at(uint32_t bit) { return fc_command_flag_name(bit); }
+
+/* ------------------------------------------------------------------ help */
+
+/* CLIENT HELP and its like: the container's rows of the table, two lines each. */
+fc_status fc_cmd_help(fc_context *c)
+{
+    const fc_command *container = &fc_command_rows[c->command->parent];
+    uint64_t mark = fc_reply_mark(c->reply), count = 1;
+    char line[512];
+    for (uint32_t id = container->id; id < FC_COMMAND_COUNT && (id == container->id || fc_command_rows[id].parent == (int32_t)container->id); id++) {
+        const fc_command *row = &fc_command_rows[id];
+        int upper_count = (int)strlen(row->name);
+        if (id == container->id) snprintf(line, sizeof line, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", row->name);
+        else snprintf(line, sizeof line, "%s %s", row->name, row->syntax);
+        for (int i = 0; i < upper_count; i++)
+            if (line[i] >= 'a' && line[i] <= 'z') line[i] = (char)(line[i] - 32);
+        fc_reply_simple(c->reply, line);
+        if (id == container->id) continue;
+        snprintf(line, sizeof line, "    %s", row->summary);
+        fc_reply_simple(c->reply, line);
+        count += 2;
+    }
+    fc_reply_insert_header(c->reply, mark, '*', count);
+    return FC_OK;
+}

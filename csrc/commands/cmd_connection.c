@@ -143,7 +143,7 @@ fc_status fc_cmd_hello(fc_context *c)
         fc_reply_error(c->reply, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time");
         return FC_OK;
     }
-    if (name != NULL) fc_client_set_text(&c->client->name, name);
+    if (name != NULL) fc_client_set_text(c->client, &c->client->name, name);
     c->client->protocol = (uint32_t)version;
     c->reply->protocol = (uint8_t)version;
     describe(c);

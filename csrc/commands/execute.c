@@ -7,6 +7,7 @@
  * Several keys commands flagged ATOMIC run in a transaction of their own when they name more than one key (transaction.h).
  */
 #include "commands/transaction.h"
+#include "commands/watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,14 @@ static void note_run(fc_context *c, const fc_command *command, uint64_t nanoseco
     fc_counter_add(&meter->calls, 1);
     fc_counter_add(&meter->nanoseconds, nanoseconds);
     if (FC_UNLIKELY(failed)) fc_counter_add(&meter->failed, 1);
+    if (FC_UNLIKELY((fc_load_relaxed(&c->host->watch) & FC_WATCH_UNTRACKED) != 0)) return;
+    fc_histogram *histogram = c->meter->histograms[command->id];
+    if (FC_UNLIKELY(histogram == NULL)) {
+        histogram = calloc(1, sizeof *histogram);
+        if (histogram == NULL) return;
+        fc_store_pointer_release((void **)&c->meter->histograms[command->id], histogram); /* [meter.histogram] */
+    }
+    fc_counter_add(&histogram->counts[fc_histogram_bucket(nanoseconds)], 1);
 }
 
 /* ------------------------------------------------------------------ refusing */
@@ -207,7 +216,10 @@ static fc_status run_and_note(fc_context *c, const fc_command *command)
     fc_status status = run(c, command);
     uint64_t finished = c->finished_unix_ns = fc_tick_clock_unix_ns(&c->clock);
     if (FC_UNLIKELY(status != FC_OK)) return status;
-    note_run(c, command, finished > started ? finished - started : 0, note_errors(c));
+    uint64_t nanoseconds = finished > started ? finished - started : 0;
+    note_run(c, command, nanoseconds, note_errors(c));
+    const fc_host *host = c->host;
+    if (FC_UNLIKELY(nanoseconds >= fc_load_relaxed(&host->slow_ns) || (fc_load_relaxed(&host->watch) & FC_WATCH_MONITOR) != 0)) fc_watch_ran(c, command, started, nanoseconds);
     if (FC_UNLIKELY(c->scratch != NULL) && c->transaction == NULL && (c->client->flags & FC_CLIENT_IN_PROCESS) == 0) fc_context_free_scratch(c);
     return FC_OK;
 }
@@ -253,15 +265,20 @@ fc_status fc_execute(fc_context *c, const fc_request *request)
     c->arguments = request->arguments;
     c->argument_count = request->argument_count;
     fc_counter_add(&c->meter->processed, 1);
-    int is_special = command == NULL || !fc_command_arity_fits(command, request->argument_count) || command->handler == fc_cmd_container ||
+    uint64_t watch = fc_load_relaxed(&c->host->watch);
+    int is_special = command == NULL || (watch & FC_WATCH_PAUSE) != 0 || !fc_command_arity_fits(command, request->argument_count) || command->handler == fc_cmd_container ||
                      (flags_before & (FC_CLIENT_AUTHENTICATED | CLIENT_SPECIAL)) != FC_CLIENT_AUTHENTICATED;
     if (FC_LIKELY(!is_special)) {
         status = run_and_note(c, command);
     } else if (!refuse(c, request, command)) {
-        if ((flags_before & FC_CLIENT_MULTI) != 0 && (command->flags & FC_COMMAND_IN_MULTI) == 0) queue_command(c, request);
+        if ((watch & FC_WATCH_PAUSE) != 0 && fc_watch_holds(c, command)) c->is_held = 1, status = FC_BUSY;
+        else if ((flags_before & FC_CLIENT_MULTI) != 0 && (command->flags & FC_COMMAND_IN_MULTI) == 0) queue_command(c, request);
         else status = run_and_note(c, command);
     }
-    if (FC_UNLIKELY(status != FC_OK)) return status;
+    if (FC_UNLIKELY(status != FC_OK)) {
+        if (status == FC_BUSY) fc_counter_add(&c->meter->processed, UINT64_MAX); /* it will be counted when it is run */
+        return status;
+    }
     if (command != NULL) client->command_id = command->id + 1;
     if (FC_UNLIKELY((flags_before | client->flags) & (FC_CLIENT_REPLY_OFF | FC_CLIENT_REPLY_SKIP | FC_CLIENT_REPLY_SKIP_NEXT))) drop_reply(c, mark, flags_before);
     return FC_OK;

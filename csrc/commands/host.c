@@ -1,6 +1,7 @@
 /* host.c -- hosts and clients: what lasts longer than a command. */
 #include "commands/context.h"
 #include "commands/multi_queue.h"
+#include "commands/watch.h"
 #include "memory/handle.h"
 
 #include <stdio.h>
@@ -39,7 +40,11 @@ fc_status fc_host_create(fc_cache *cache, fc_host **host)
     if (made == NULL) return fc_fail(FC_SYSTEM, "no memory for a host");
     made->cache = cache;
     made->started_unix_ns = fc_clock_unix_ns();
+    made->slow_ns = UINT64_MAX;
     pthread_mutex_init(&made->lock, NULL);
+    pthread_mutex_init(&made->texts_lock, NULL);
+    fc_slow_log_init(&made->slow_log);
+    fc_latency_log_init(&made->latency_log);
     fc_command_names_init(&made->names);
     fc_status status = fc_config_init(&made->config);
     if (status == FC_OK) status = read_segment(made);
@@ -47,8 +52,15 @@ fc_status fc_host_create(fc_cache *cache, fc_host **host)
         fc_host_close(made);
         return status;
     }
+    fc_watch_configure(made);
     *host = made;
     return FC_OK;
+}
+
+static void free_meter(fc_meter *meter)
+{
+    for (uint32_t id = 0; meter != NULL && id < FC_COMMAND_COUNT; id++) free(meter->histograms[id]);
+    free(meter);
 }
 
 void fc_host_close(fc_host *host)
@@ -56,12 +68,15 @@ void fc_host_close(fc_host *host)
     if (host == NULL) return;
     for (fc_meter *meter = host->meters; meter != NULL;) {
         fc_meter *next = meter->next;
-        free(meter);
+        free_meter(meter);
         meter = next;
     }
-    free(host->baseline);
+    free_meter(host->baseline);
+    fc_slow_log_free(&host->slow_log);
+    fc_latency_log_free(&host->latency_log);
     for (uint32_t i = 0; i < FC_COMMAND_COUNT; i++) free(host->renamed[i]);
     fc_config_free(&host->config);
+    pthread_mutex_destroy(&host->texts_lock);
     pthread_mutex_destroy(&host->lock);
     free(host);
 }
@@ -80,6 +95,7 @@ void fc_host_put(fc_host *host, const fc_config_row *row, fc_config_value *value
 {
     fc_config_put(&host->config, row->id, value);
     if (row->id == FC_CONFIG_MAXMEMORY_POLICY) apply_policy(host);
+    fc_watch_configure(host);
     if (host->hooks.configured != NULL) host->hooks.configured(host->hooks.server, row->id, client);
 }
 
@@ -171,6 +187,13 @@ static void add_meter(fc_meter *sum, const fc_meter *meter)
     sum->processed += fc_load_relaxed(&meter->processed);
 }
 
+/* Adds, or with UINT64_MAX for `factor` takes off. */
+static void add_histogram(fc_histogram *sum, const fc_meter *meter, uint32_t id, uint64_t factor)
+{
+    const fc_histogram *from = fc_load_pointer_acquire((void *const *)&meter->histograms[id]); /* [meter.histogram] */
+    for (uint32_t i = 0; from != NULL && i < FC_HISTOGRAM_BUCKETS; i++) sum->counts[i] += fc_load_relaxed(&from->counts[i]) * factor;
+}
+
 static void subtract_baseline(fc_meter *sum, const fc_meter *baseline)
 {
     for (uint32_t id = 0; id < FC_COMMAND_COUNT; id++) {
@@ -200,9 +223,27 @@ void fc_host_reset_meters(fc_host *host)
     fc_meter *now = calloc(1, sizeof *now);
     if (now == NULL) return;
     pthread_mutex_lock(&host->lock);
-    for (const fc_meter *meter = host->meters; meter != NULL; meter = meter->next) add_meter(now, meter);
-    free(host->baseline);
+    for (const fc_meter *meter = host->meters; meter != NULL; meter = meter->next) {
+        add_meter(now, meter);
+        for (uint32_t id = 0; id < FC_COMMAND_COUNT; id++) {
+            if (meter->histograms[id] == NULL) continue;
+            if (now->histograms[id] == NULL) now->histograms[id] = calloc(1, sizeof *now->histograms[id]);
+            if (now->histograms[id] != NULL) add_histogram(now->histograms[id], meter, id, 1);
+        }
+    }
+    free_meter(host->baseline);
     host->baseline = now;
+    (void)fc_cache_stats(host->cache, &host->stats_baseline);
+    if (host->hooks.tell_figures != NULL) host->hooks.tell_figures(host->hooks.server, &host->figures_baseline);
+    pthread_mutex_unlock(&host->lock);
+}
+
+void fc_host_sum_histogram(fc_host *host, uint32_t command_id, fc_histogram *sum)
+{
+    memset(sum, 0, sizeof *sum);
+    pthread_mutex_lock(&host->lock);
+    for (const fc_meter *meter = host->meters; meter != NULL; meter = meter->next) add_histogram(sum, meter, command_id, 1);
+    if (host->baseline != NULL) add_histogram(sum, host->baseline, command_id, UINT64_MAX);
     pthread_mutex_unlock(&host->lock);
 }
 
@@ -224,12 +265,25 @@ void fc_client_reset(fc_client *client)
 {
     fc_multi_queue_free(client->queue);
     client->queue = NULL;
+    fc_client_monitor(client, 0);
     client->flags &= FC_CLIENT_IN_PROCESS | FC_CLIENT_CLOSE;
     if (fc_config_number(&client->host->config, FC_CONFIG_REQUIREPASS) == 0 || (client->flags & FC_CLIENT_IN_PROCESS) != 0) client->flags |= FC_CLIENT_AUTHENTICATED;
     client->database = 0;
     client->protocol = 2;
-    free(client->name);
-    client->name = NULL;
+    fc_client_set_text(client, &client->name, NULL);
+}
+
+void fc_client_monitor(fc_client *client, int is_on)
+{
+    fc_host *host = client->host;
+    if (((client->flags & FC_CLIENT_MONITOR) != 0) == is_on || host->hooks.monitor == NULL) return;
+    client->flags ^= FC_CLIENT_MONITOR;
+    host->hooks.monitor(host->hooks.server, client, is_on);
+    pthread_mutex_lock(&host->lock);
+    host->monitor_count += is_on ? 1 : UINT64_MAX;
+    if (host->monitor_count > 0) fc_fetch_or(&host->watch, FC_WATCH_MONITOR);
+    else fc_fetch_and(&host->watch, ~(uint64_t)FC_WATCH_MONITOR);
+    pthread_mutex_unlock(&host->lock);
 }
 
 void fc_client_end(fc_client *client)

@@ -47,6 +47,17 @@ static int park(fc_connection *connection)
     return 1;
 }
 
+/* The same for a command that CLIENT PAUSE holds back: until the pause ends by itself, or the server hears of its end. */
+static void hold(fc_connection *connection)
+{
+    fc_worker *worker = connection->worker;
+    worker->context.is_held = 0;
+    connection->parked_until_ns = fc_load_relaxed(&worker->server->host->paused_until_ns);
+    connection->parked_next = worker->parked;
+    worker->parked = connection;
+    fc_connection_set_wait(connection, FC_WAIT_PAUSE, 1);
+}
+
 /* Runs one prepared request. 0: it must be run again later. */
 static int run_request(fc_connection *connection, fc_request *request)
 {
@@ -55,6 +66,10 @@ static int run_request(fc_connection *connection, fc_request *request)
     if (FC_LIKELY(status == FC_OK)) {
         connection->give_up_ns = 0;
         return 1;
+    }
+    if (c->is_held) {
+        hold(connection);
+        return 0;
     }
     if (status == FC_BUSY && park(connection)) return 0;
     fc_execute_refuse(c, request, status);
@@ -149,9 +164,11 @@ static uint64_t run_input(fc_connection *connection, const uint8_t *data, uint64
     cut made;
     *unfinished = NULL;
     worker->context.client = &connection->client;
+    worker->turn_bytes = bytes;
     worker->reply.bytes = 0;
     worker->reply.protocol = (uint8_t)connection->client.protocol;
     worker->context.finished_unix_ns = 0;
+    if (FC_UNLIKELY(fc_load32_relaxed(&connection->is_killed))) connection->is_closing = 1;
     while (done < bytes && connection->waits == 0 && !connection->is_closing) {
         cut_requests(connection, data, bytes, done, &made);
         uint32_t run_count = run_requests(connection, made.count);

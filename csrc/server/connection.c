@@ -58,7 +58,7 @@ void fc_connection_set_wait(fc_connection *connection, uint32_t wait, int is_on)
     uint32_t before = connection->waits;
     connection->waits = is_on ? before | wait : before & ~wait;
     if (connection->waits == before) return;
-    int blocked_before = (before & (FC_WAIT_KEY | FC_WAIT_CONTROL)) != 0, blocked = (connection->waits & (FC_WAIT_KEY | FC_WAIT_CONTROL)) != 0;
+    int blocked_before = (before & FC_WAIT_BLOCKED) != 0, blocked = (connection->waits & FC_WAIT_BLOCKED) != 0;
     fc_counter_add(&connection->worker->stats.waiting, (uint64_t)(blocked - blocked_before));
 }
 
@@ -67,7 +67,8 @@ void fc_connection_close(fc_connection *connection)
     fc_worker *worker = connection->worker;
     if (connection->is_dead) return;
     connection->is_dead = connection->is_closing = 1;
-    if (connection->waits & FC_WAIT_KEY) unpark(connection);
+    if (connection->waits & (FC_WAIT_KEY | FC_WAIT_PAUSE)) unpark(connection);
+    fc_client_monitor(&connection->client, 0);
     fc_connection_set_wait(connection, UINT32_MAX, 0);
     pthread_mutex_lock(&worker->lock);
     if (connection->previous != NULL) connection->previous->next = connection->next;
@@ -79,7 +80,8 @@ void fc_connection_close(fc_connection *connection)
     worker->graveyard = connection;
     fc_counter_add(&worker->stats.connections, UINT64_MAX); /* one less */
     (void)fc_fetch_add(&worker->load, UINT64_MAX);
-    (void)fc_fetch_add(&worker->server->connection_count, UINT64_MAX);
+    uint32_t none = 0;
+    if (fc_cas32_acquire(&connection->is_killed, &none, 1)) (void)fc_fetch_add(&worker->server->connection_count, UINT64_MAX);
 }
 
 void fc_connection_free(fc_connection *connection)

@@ -38,14 +38,19 @@ static void configured(void *server, uint32_t config_id, const fc_client *client
     free(text);
 }
 
-static void count_clients(void *server, uint64_t *connected, uint64_t *blocked, uint64_t *received, uint64_t *rejected)
+static void tell_figures(void *server, fc_server_figures *figures)
 {
-    fc_server_stats stats;
-    if (fc_server_stats_read(server, &stats) != FC_OK) return;
-    *connected = stats.connections;
-    *blocked = stats.connections_blocked;
-    *received = stats.connections_received;
-    *rejected = stats.connections_rejected;
+    fc_server *this = server;
+    *figures = (fc_server_figures){.connected = fc_load_relaxed(&this->connection_count), .rejected = fc_load_relaxed(&this->rejected_count), .threads = this->worker_count};
+    for (uint32_t i = 0; i < this->worker_count; i++) {
+        const fc_worker_stats *from = &this->workers[i].stats;
+        figures->received += fc_load_relaxed(&from->received);
+        figures->blocked += fc_load_relaxed(&from->waiting);
+        figures->input_bytes += fc_load_relaxed(&from->input_bytes);
+        figures->output_bytes += fc_load_relaxed(&from->output_bytes);
+        figures->connection_bytes += fc_load_relaxed(&from->connection_bytes);
+        figures->protocol_errors += fc_load_relaxed(&from->protocol_errors);
+    }
 }
 
 /* ------------------------------------------------------------------ made */
@@ -66,7 +71,10 @@ fc_status fc_server_create(fc_cache *cache, fc_server **server)
         fc_server_close(made);
         return status;
     }
-    made->host->hooks = (fc_hooks){.server = made, .ask = ask, .shutdown = shutdown_wanted, .configured = configured, .count_clients = count_clients};
+    made->host->hooks = (fc_hooks){
+        .server = made, .ask = ask, .shutdown = shutdown_wanted, .configured = configured, .tell_figures = tell_figures, .visit_clients = fc_watchers_visit_clients,
+        .tell_client = fc_watchers_tell_client, .resume = fc_watchers_resume, .monitor = fc_watchers_monitor, .feed = fc_watchers_feed,
+    };
     *server = made;
     return FC_OK;
 }

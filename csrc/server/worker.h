@@ -46,6 +46,8 @@ typedef struct fc_listener {
 #define FC_WAIT_OUTPUT 1u      /* until the socket takes what is owed */
 #define FC_WAIT_KEY 2u         /* parked: a key's lock */
 #define FC_WAIT_CONTROL 4u     /* the control plane's answer */
+#define FC_WAIT_PAUSE 8u       /* CLIENT PAUSE; parked, too */
+#define FC_WAIT_BLOCKED (FC_WAIT_KEY | FC_WAIT_CONTROL | FC_WAIT_PAUSE) /* INFO counts these as blocked */
 
 struct fc_connection {
     fc_source source;          /* first */
@@ -53,6 +55,7 @@ struct fc_connection {
     fc_worker *worker;
     fc_connection *next, *previous;        /* of the worker's list; changed under the worker's lock */
     fc_connection *parked_next;
+    fc_connection *monitor_next;
     uint8_t *input;            /* unfinished request, or requests that wait; NULL: none */
     uint64_t input_bytes, input_capacity;
     fc_parser *parser;         /* where the unfinished request stopped; NULL: at its beginning */
@@ -66,6 +69,7 @@ struct fc_connection {
     uint64_t memory_bytes;     /* as counted in the worker's sum */
     uint32_t waits;            /* FC_WAIT_* */
     uint32_t events;           /* that epoll is asked for */
+    uint32_t is_killed;        /* 1: CLIENT KILL has met it; set once, by any thread, which takes it out of the server's count */
     uint8_t is_unix;
     uint8_t is_closing;        /* in the graveyard, or after the output that is owed */
     uint8_t is_dead;
@@ -73,14 +77,14 @@ struct fc_connection {
     uint8_t park_failures;     /* in a row */
 };
 
-enum fc_message_kind { FC_MESSAGE_ADOPT, FC_MESSAGE_ANSWER, FC_MESSAGE_KILL, FC_MESSAGE_STOP };
+enum fc_message_kind { FC_MESSAGE_ADOPT, FC_MESSAGE_ANSWER, FC_MESSAGE_FEED, FC_MESSAGE_RESUME, FC_MESSAGE_STOP };
 typedef struct fc_message {
     struct fc_message *next;
     enum fc_message_kind kind;
     int fd;                    /* ADOPT */
     int is_unix;
-    uint64_t client_id;        /* ANSWER, KILL */
-    uint64_t bytes;            /* ANSWER: RESP behind the struct. STOP: the monotonic time to stop by */
+    uint64_t client_id;        /* ANSWER */
+    uint64_t bytes;            /* ANSWER, FEED: RESP behind the struct. STOP: the monotonic time to stop by */
     uint8_t data[];
 } fc_message;
 
@@ -107,6 +111,9 @@ struct fc_worker {
     fc_message *messages, **messages_end;
     fc_connection *connections;
     fc_connection *parked;     /* by parked_next */
+    fc_connection *monitors;   /* by monitor_next */
+    uint64_t has_monitors;     /* 1: so others post lines */
+    uint64_t turn_bytes;       /* of the input that has its turn */
     fc_connection *graveyard;  /* closed in this round; freed at its end, when no event can name them */
     fc_session *session;
     fc_context context;
@@ -189,6 +196,15 @@ void fc_connection_set_wait(fc_connection *connection, uint32_t wait, int is_on)
 /* accept.c */
 void fc_accept_some(fc_worker *worker, fc_listener *listener);
 void fc_accept_adopt(fc_worker *worker, int fd, int is_unix);
+
+/* watchers.c: hooks of the host (context.h), and messages that they post. */
+void fc_watchers_tell_client(void *server, const fc_client *client, fc_client_state *state);
+void fc_watchers_visit_clients(void *server, const fc_client *asking, fc_client_visit visit, void *context);
+void fc_watchers_monitor(void *server, fc_client *client, int is_on);
+void fc_watchers_feed(void *server, const void *line, uint64_t bytes);
+void fc_watchers_take_feed(fc_worker *worker, const fc_message *message);
+void fc_watchers_resume(void *server);
+void fc_watchers_take_resume(fc_worker *worker);
 
 /* batch.c: the socket is readable, or what was kept may go on. */
 void fc_batch_read(fc_connection *connection);

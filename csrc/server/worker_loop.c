@@ -83,13 +83,11 @@ static void read_mailbox(fc_worker *worker)
     pthread_mutex_unlock(&worker->lock);
     for (fc_message *next; message != NULL; message = next) {
         next = message->next;
-        fc_connection *connection;
         switch (message->kind) {
         case FC_MESSAGE_ADOPT: fc_accept_adopt(worker, message->fd, message->is_unix); break;
         case FC_MESSAGE_ANSWER: take_answer(worker, message); break;
-        case FC_MESSAGE_KILL:
-            if ((connection = fc_connection_find(worker, message->client_id)) != NULL) fc_connection_close(connection);
-            break;
+        case FC_MESSAGE_FEED: fc_watchers_take_feed(worker, message); break;
+        case FC_MESSAGE_RESUME: fc_watchers_take_resume(worker); break;
         case FC_MESSAGE_STOP:
             begin_to_stop(worker, message->bytes);
             break;
@@ -113,7 +111,7 @@ static void retry_parked(fc_worker *worker)
             worker->parked = parked;
             continue;
         }
-        fc_connection_set_wait(parked, FC_WAIT_KEY, 0);
+        fc_connection_set_wait(parked, FC_WAIT_KEY | FC_WAIT_PAUSE, 0);
         fc_batch_go_on(parked);
     }
 }
