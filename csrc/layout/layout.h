@@ -20,7 +20,7 @@
 #include <stddef.h>
 
 #define FC_MAGIC UINT64_C(0x45484341434E4946) /* the bytes F I N C A C H E */
-#define FC_LAYOUT_VERSION 1u
+#define FC_LAYOUT_VERSION 2u
 #define FC_BYTE_ORDER_MARK 0x01020304u
 #define FC_HEADER_BYTES 4096u
 
@@ -297,7 +297,8 @@ typedef struct fc_header {
     uint64_t policy;                             /* FC_POLICY_* */
     uint64_t epoch;                              /* +1 with each snapshot cut */
     uint64_t access_clock;                       /* the tick that access marks hold, modulo 256 */
-    uint64_t read_mostly[4];
+    uint64_t cut_until_mono_ns;                  /* any read-write session: until then writers give way to a cut; 0: none waits */
+    uint64_t read_mostly[3];
     uint64_t flush_generations[FC_DATABASE_SLOTS]; /* +1 with each flush of the database */
     /* written now and then */
     uint64_t serial_next;                        /* by fetch-add: next session serial */

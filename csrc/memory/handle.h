@@ -54,6 +54,7 @@ struct fc_session {
     uint32_t redo_count;              /* of the redo log under construction */
     uint32_t random_state;
     uint64_t timeout_ns;
+    uint64_t writes_on_mono_ns;       /* until then it gives way to no cut, for it did before; give_way.h */
     fc_tick_clock tick_clock;         /* for the write times of blocks */
     uint64_t inserts_left;            /* new keys until the access clock moves on */
     uint8_t magazine_refs[FC_KIND_COUNT]; /* how many blocks of each kind the session may keep */

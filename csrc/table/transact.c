@@ -11,6 +11,7 @@
  */
 #include "table/stage.h"
 
+#include "memory/give_way.h"
 #include "memory/journal.h"
 #include "memory/page.h"
 #include "memory/retire.h"
@@ -72,6 +73,7 @@ static fc_status lock_homes(const fc_transaction *t)
 {
     fc_session *session = t->session;
     uint64_t deadline = 0;
+    fc_give_way(session);
     for (;;) {
         uint64_t missing = try_homes(t);
         if (missing == t->item_count) return FC_OK;

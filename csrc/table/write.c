@@ -1,6 +1,7 @@
 /* write.c -- see write.h; and the public writes of one key that are no more than these steps. */
 #include "table/write.h"
 
+#include "memory/give_way.h"
 #include "memory/page.h"
 #include "memory/retire.h"
 #include "table/reclaim.h"
@@ -25,6 +26,7 @@ static fc_status lock_and_find(fc_session *session, const fc_key *key, fc_write_
 {
     if (FC_UNLIKELY(key->database >= FC_DATABASE_SLOTS)) return fc_fail(FC_INVALID_ARGUMENT, "database %u of the key", key->database);
     fc_bucket *home = fc_home_of(session, key->hash);
+    fc_give_way(session);
     FC_TRY(fc_lock_home(session, home));
     fc_status status = fc_place_find(session, key, home, &write->place);
     if (FC_UNLIKELY(status != FC_OK)) fc_lock_release(&home->owner);

@@ -124,7 +124,7 @@ static void a_segment_lives_from_create_to_unlink(void)
     CHECK_EQUAL(info.segment_id, info_again.segment_id);
     CHECK(strcmp(info.name, made.name) == 0);
     CHECK(info.size_bytes == 2 << 20 && info.databases == 3 && info.sessions_max == 16 && info.sessions_used == 1 && info.policy == FC_POLICY_ALLKEYS_LRU && info.mode == 0640);
-    CHECK(info.arena_bytes > 1 << 20 && info.home_count > 0 && info.layout_version == 1 && !info.read_only && !info.retired && !info.locked);
+    CHECK(info.arena_bytes > 1 << 20 && info.home_count > 0 && info.layout_version == FC_LAYOUT_VERSION && !info.read_only && !info.retired && !info.locked);
     CHECK(fc_clock_unix_ns() - info.created_unix_ns < UINT64_C(60000000000));
     CHECK_OK(check_set(&made, "k", "v"));
     fixture other = {.cache = again};

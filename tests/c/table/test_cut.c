@@ -152,15 +152,8 @@ typedef struct proof_case {
     char buffers[2][16];
     cut_proof proofs[2];
     cut_detail details[2];
-    uint32_t suspects[2];
     cut cut;
 } proof_case;
-
-/* Index of the first key that a sweep finds suspicious; 2 if none. */
-static uint32_t first_suspect(proof_case *p)
-{
-    return sweep(p->proofs, 2, p->cut.suspects) > 0 ? p->cut.suspects[0] : 2;
-}
 
 static void open_case(proof_case *p)
 {
@@ -169,11 +162,11 @@ static void open_case(proof_case *p)
     p->keys[1] = check_key(&p->made, "missing");
     for (int i = 0; i < 2; i++) p->reads[i] = (fc_read){.buffer = p->buffers[i], .buffer_bytes = sizeof p->buffers[i]};
     CHECK_OK(check_set(&p->made, "there", "1"));
-    p->cut = (cut){.session = p->made.session, .keys = p->keys, .reads = p->reads, .count = 2, .proofs = p->proofs, .details = p->details, .suspects = p->suspects};
+    p->cut = (cut){.session = p->made.session, .keys = p->keys, .reads = p->reads, .count = 2, .proofs = p->proofs, .details = p->details};
     REQUIRE_OK(read_all(&p->cut));
     CHECK_OK(p->reads[0].status);
     CHECK_STATUS(FC_MISS, p->reads[1].status);
-    CHECK_EQUAL(1, first_suspect(p)); /* a missing key is always looked at more closely */
+    CHECK_EQUAL(1, first_changed(p->proofs, 0, 2)); /* a missing key is always looked at more closely */
     CHECK(still_holds(&p->cut, 1));
 }
 
@@ -193,10 +186,10 @@ static void a_word_that_came_back_is_found_out(void)
     proof_case p;
     open_case(&p);
     CHECK_OK(check_set(&p.made, "there", "2"));
-    CHECK_EQUAL(0, first_suspect(&p));
+    CHECK_EQUAL(0, first_changed(p.proofs, 0, 2));
     CHECK_OK(check_set(&p.made, "there", "3"));
     REQUIRE(fc_load_relaxed(p.proofs[0].entry) == p.proofs[0].word);
-    CHECK_EQUAL(0, first_suspect(&p));
+    CHECK_EQUAL(0, first_changed(p.proofs, 0, 2));
     CHECK(!still_holds(&p.cut, 0));
     check_close(&p.made);
 }
@@ -209,12 +202,12 @@ static void a_neighbour_changes_nothing(void)
     open_case(&p);
     fc_key neighbour = neighbour_of(&p, 0, text);
     CHECK_OK(fc_set(p.made.session, &neighbour, "n", 1, NULL, NULL));
-    CHECK_EQUAL(0, first_suspect(&p));
+    CHECK_EQUAL(0, first_changed(p.proofs, 0, 2));
     CHECK(still_holds(&p.cut, 0));
-    CHECK_EQUAL(1, first_suspect(&p));
+    CHECK_EQUAL(1, first_changed(p.proofs, 0, 2));
     CHECK_OK(check_set(&p.made, "there", "2"));
     CHECK_OK(check_set(&p.made, "there", "3"));
-    CHECK_EQUAL(0, first_suspect(&p));
+    CHECK_EQUAL(0, first_changed(p.proofs, 0, 2));
     CHECK(!still_holds(&p.cut, 0));
     check_close(&p.made);
 }
@@ -257,7 +250,7 @@ static void a_commit_behind_a_mark_is_found_out(void)
     CHECK_OK(p.reads[0].status);
     CHECK(still_holds(&p.cut, 0));
     fc_multi_set_state(writer, FC_MULTI_COMMITTED);
-    CHECK_EQUAL(0, first_suspect(&p));
+    CHECK_EQUAL(0, first_changed(p.proofs, 0, 2));
     CHECK(!still_holds(&p.cut, 0));
     CHECK_OK(read_key(&p.cut, 0));
     CHECK_STATUS(FC_MISS, p.reads[0].status);
@@ -287,6 +280,24 @@ static void only_changed_keys_are_read_again(void)
     CHECK_OK(go_round(&p.cut));
     CHECK_STATUS(FC_MISS, p.reads[0].status);
     CHECK(p.reads[1].status == FC_OK && p.buffers[1][0] == '3');
+    check_close(&p.made);
+}
+
+/* Many reads anew raise the sign for writers; the end of the cut lowers it. */
+static void a_cut_that_does_not_come_to_its_end_asks_writers_to_give_way(void)
+{
+    proof_case p;
+    open_case(&p);
+    uint64_t *sign = &fc_header_of(p.made.cache)->cut_until_mono_ns;
+    for (uint32_t i = 1; i < ANEW_BEFORE_SIGN; i++) CHECK_OK(read_anew(&p.cut, 0));
+    CHECK_EQUAL(0, fc_load_relaxed(sign));
+    CHECK_OK(read_anew(&p.cut, 0));
+    CHECK(p.cut.sign != 0);
+    CHECK_EQUAL(p.cut.sign, fc_load_relaxed(sign));
+    CHECK_OK(fc_get_cut(p.made.session, p.keys, p.reads, 2)); /* another cut, without a sign of its own */
+    CHECK_EQUAL(p.cut.sign, fc_load_relaxed(sign));
+    fc_give_way_lower(p.made.session, p.cut.sign);
+    CHECK_EQUAL(0, fc_load_relaxed(sign));
     check_close(&p.made);
 }
 
@@ -383,5 +394,6 @@ int main(void)
     RUN(the_sum_of_a_cut_is_constant);
     RUN(a_flush_falls_before_or_behind_a_cut);
     RUN(cuts_of_any_keys);
+    RUN(a_cut_that_does_not_come_to_its_end_asks_writers_to_give_way);
     return check_report();
 }
