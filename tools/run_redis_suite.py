@@ -20,6 +20,7 @@ redis-server passes. Needs tclsh 8.5 or newer, and redis-server (unless --no-red
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import signal
@@ -137,6 +138,7 @@ def run_unit(checkout: Path, unit: str, command: str, skipped: list[str]) -> Out
                 log.seek(0)
                 return Outcome(broken=f"the server did not start: {log.read().decode(errors='replace')[-500:]}")
             arguments = ["--host", "127.0.0.1", "--port", str(port), "--single", unit, "--tags", TAGS, "--clients", "1"]
+            arguments += ["--baseport", str(20000 + os.getpid() % 250 * 40)]  # two runs at a time
             for test in skipped:
                 arguments += ["--skiptest", test]
             try:

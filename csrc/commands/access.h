@@ -50,6 +50,9 @@ FC_MUST_USE fc_status fc_item_write(fc_context *c, fc_item *item, const void *da
 FC_MUST_USE fc_status fc_item_edit(fc_context *c, fc_item *item, uint64_t bytes, uint8_t **room);
 FC_MUST_USE fc_status fc_item_expire(fc_context *c, fc_item *item, uint64_t expires_unix_ns);
 void fc_item_delete(fc_context *c, fc_item *item);
+/* Takes a change back, after which the key is as it was: an edit that came to nothing. What a transaction has staged stays, and holds the
+ * same. */
+static inline void fc_item_keep(fc_item *item) { item->change = FC_ITEM_KEEP; }
 
 /* Publishes the change if `status` is FC_OK, and lets the key go. */
 FC_MUST_USE fc_status fc_item_close(fc_context *c, fc_item *item, fc_status status);

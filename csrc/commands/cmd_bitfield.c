@@ -120,31 +120,34 @@ static fc_status read_fields(fc_context *c, const field_program *program)
     return FC_OK;
 }
 
-/* Runs one step on the value, and replies. */
-static void run_step(fc_context *c, const field_step *step, uint8_t *data, uint64_t bytes)
+/* Runs one step on the value, and replies. 1 if it changed something; an addition that succeeds does, as in Redis. */
+static int run_step(fc_context *c, const field_step *step, uint8_t *data, uint64_t bytes)
 {
     const fc_bits_field *field = &step->field;
     int64_t present = get_field(field, data, 0, bytes), next;
     if (step->kind == FIELD_GET) {
         fc_reply_integer(c->reply, present);
-        return;
+        return 0;
     }
     fc_status status = step->kind == FIELD_SET ? fc_bits_field_add(field, step->number, 0, step->overflow, &next) : fc_bits_field_add(field, present, step->number, step->overflow, &next);
     if (status != FC_OK) {
         fc_reply_null(c->reply);
-        return;
+        return 0;
     }
     fc_bits_field_set(data + fc_bits_field_byte(field), field, next);
     fc_reply_integer(c->reply, step->kind == FIELD_SET ? present : next);
+    return step->kind == FIELD_INCRBY || next != present;
 }
 
 static fc_status edit_fields(fc_context *c, fc_item *item, const field_program *program)
 {
     uint8_t *room;
     FC_TRY(fc_item_want_string(item));
+    int is_changed = program->written_bytes > item->value_bytes;
     uint64_t bytes = program->written_bytes > item->value_bytes ? program->written_bytes : item->value_bytes;
     FC_TRY(fc_item_edit(c, item, bytes, &room));
-    for (uint32_t i = 0; i < program->step_count; i++) run_step(c, &program->steps[i], room, bytes);
+    for (uint32_t i = 0; i < program->step_count; i++) is_changed |= run_step(c, &program->steps[i], room, bytes);
+    if (!is_changed) fc_item_keep(item);
     return FC_OK;
 }
 
