@@ -58,10 +58,30 @@ static void hold(fc_connection *connection)
     fc_connection_set_wait(connection, FC_WAIT_PAUSE, 1);
 }
 
+/* A web page can make a browser send lines to any port, and lines are commands here. Every such request begins with POST or has a line "Host:",
+ * which no client of ours sends. */
+static int is_http(const fc_request *request) { return fc_arg_is(&request->arguments[0], "post") || fc_arg_is(&request->arguments[0], "host:"); }
+
+/* As Redis does: the sender gets nothing more, not even what is due. */
+static void refuse_http(fc_connection *connection)
+{
+    fc_worker *worker = connection->worker;
+    worker->reply.bytes = 0;
+    worker->context.errors_noted = worker->reply.error_count;
+    connection->is_closing = 1;
+    fc_counter_add(&worker->stats.protocol_errors, 1);
+    fc_server_log(worker->server, FC_SERVER_LEVEL_WARNING, connection->client.id,
+                  "client %llu: closed, it speaks HTTP (POST or Host:); a web page may be trying to send commands", (unsigned long long)connection->client.id);
+}
+
 /* Runs one prepared request. 0: it must be run again later. */
 static int run_request(fc_connection *connection, fc_request *request)
 {
     fc_context *c = &connection->worker->context;
+    if (FC_UNLIKELY(request->command == NULL) && is_http(request)) {
+        refuse_http(connection);
+        return 1;
+    }
     fc_status status = fc_execute(c, request);
     if (FC_LIKELY(status == FC_OK)) {
         connection->give_up_ns = 0;

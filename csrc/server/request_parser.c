@@ -89,8 +89,9 @@ static enum fc_parse read_bulk_length(fc_parser *parser, const uint8_t *data, ui
 {
     if (parser->at >= bytes) return more(parser, bytes + 1);
     if (FC_UNLIKELY(data[parser->at] != '$')) {
-        /* Redis looks for the end of the line first. */
-        if (memchr(data + parser->at, '\r', bytes - parser->at) == NULL && bytes - parser->at <= FC_LINE_BYTES_MAX) return more(parser, bytes + 1);
+        /* Redis looks for the end of the line first, and for one byte behind it. */
+        const uint8_t *end = memchr(data + parser->at, '\r', bytes - parser->at);
+        if (end == NULL ? bytes - parser->at <= FC_LINE_BYTES_MAX : (uint64_t)(end - data) + 1 >= bytes) return more(parser, bytes + 1);
         snprintf(parser->error, sizeof parser->error, "Protocol error: expected '$', got '%c'", data[parser->at] == '\0' ? ' ' : data[parser->at]);
         return FC_PARSE_ERROR;
     }
