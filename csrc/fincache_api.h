@@ -273,7 +273,8 @@ fc_status fc_get_many(fc_session *session, const fc_key *keys, fc_read *reads, u
 /* The same, as one consistent cut: there was one instant at which all keys held exactly these values (or were missing). Locks
  * nobody: keys that change meanwhile are read again, until all have stood still for one round of checks, 2 ns a key. When they change faster
  * than they can be read, a read-write session asks writers to wait, for 50 us at most. FC_CONTENDED when writers changed keys in every one of
- * 10,000 rounds: so far seen from read-only sessions, and only where one core sets these very keys without a pause. */
+ * 10,000 rounds: so far seen from read-only sessions, and only where one core sets these very keys without a pause. Buffers, and value_bytes,
+ * version and schema of missing keys, may hold anything then. 500 records of 64 bytes: 11 us; 29 us beside a writer that sets them at full rate. */
 fc_status fc_get_cut(fc_session *session, const fc_key *keys, fc_read *reads, uint64_t count);
 
 /* ------------------------------------------------------------------ writing */
