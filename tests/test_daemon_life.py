@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import sys
@@ -19,7 +21,8 @@ from fincache.cli.exits import ExitCode
 from fincache.daemon import handover
 from fincache.daemon.failures import HandoverFailed
 from fincache.daemon.service_lock import ServiceLock, holder_of, is_gone
-from tests.daemon_process import WAIT_SECONDS_MAX, DaemonProcess
+from tests.conftest import SEED
+from tests.daemon_process import WAIT_SECONDS_MAX, DaemonProcess, free_port
 
 
 class Manager:
@@ -320,3 +323,43 @@ def test_a_daemon_that_dies_while_it_hands_over_leaves_everything_to_the_new_one
         lock.close()
         for item in sockets:
             item.close()
+
+
+@pytest.mark.skipif("FC_SOAK" not in os.environ, reason="make soak runs it: a minute of kills and takeovers")
+def test_soak_kills_and_takeovers_in_any_order(name: str, tmp_path: Path) -> None:
+    """The next daemon starts while the killed one is still dying; no key is lost, and a strategy writes on all the time."""
+    chance = random.Random(SEED)
+    port = str(free_port())
+    stop, beats = threading.Event(), [0]
+
+    def strategy() -> None:
+        with fincache.attach(name) as cache:
+            while not stop.is_set():
+                assert cache.incr("beat") == beats[0] + 1
+                beats[0] += 1
+
+    with fincache.open(name, size="16MB"), contextlib.ExitStack() as stack:
+        thread = threading.Thread(target=strategy)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(stop.set)
+        current = stack.enter_context(DaemonProcess(name, tmp_path, "--port", port)).ready()
+        ends_mono = time.monotonic() + 60
+        count = 0
+        while time.monotonic() < ends_mono:
+            with current.client() as client:
+                client.set(f"k{count}", count)
+                count += 1
+            if chance.random() < 0.5:
+                current.process.kill()
+                current = stack.enter_context(DaemonProcess(name, tmp_path, "--port", port)).ready()
+            else:
+                before, options = current, ("--port", port, "--takeover")
+                current = stack.enter_context(DaemonProcess(name, tmp_path, *options)).ready()
+                assert before.join() == 0
+        with current.client() as client:
+            assert client.mget([f"k{number}" for number in range(count)]) == [b"%d" % number for number in range(count)]
+        before_end = beats[0]
+        assert current.end() == 0
+        assert thread.is_alive()
+        assert beats[0] > before_end
