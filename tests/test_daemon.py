@@ -124,6 +124,17 @@ def test_a_stop_removes_the_segment_when_told_so(name: str, tmp_path: Path) -> N
         fincache.attach(name)
 
 
+def test_shutdown_by_a_client_is_a_stop(name: str, daemon: DaemonProcess) -> None:
+    """It drains and leaves the segment; the client sees the end of its connection."""
+    with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+        client.sendall(b"SHUTDOWN NOSAVE\r\n")
+        assert client.recv(100) == b""
+    assert daemon.join() == 0
+    assert "shutdown asked for" in daemon.log()
+    with fincache.attach(name) as cache:
+        assert cache.dbsize() == 0
+
+
 def test_a_second_signal_ends_at_once(name: str, tmp_path: Path) -> None:
     """While a client that does not read its replies holds up the draining."""
     with DaemonProcess(name, tmp_path, "--max-memory", "16MB", "--set", "server.shutdown_grace=60s") as process:

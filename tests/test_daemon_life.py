@@ -75,6 +75,16 @@ def test_systemd_is_told_of_each_step(name: str, tmp_path: Path, manager: Manage
         assert process.join() == 0
 
 
+def test_a_paused_server_is_no_dead_one(name: str, tmp_path: Path, manager: Manager) -> None:
+    """CLIENT PAUSE holds up every command, and not the sign of life."""
+    environment = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "200000"}
+    with DaemonProcess(name, tmp_path, environment=environment) as process:
+        process.ready().client().client_pause(60_000)
+        for _ in range(3):
+            manager.wait_for("WATCHDOG=1")
+        assert process.end() == 0
+
+
 # ------------------------------------------------------------------ sockets from systemd
 
 

@@ -51,7 +51,10 @@ class ClientEvents:
             self._log.line(_LEVELS.get(event.level, "info"), text, {"client": event.client_id or None}, event.at_unix_ns)
         elif event.kind == serving.EVENT_SHUTDOWN:
             self._log.info("shutdown asked for", client=event.client_id, arguments=text or None)
-            return "SHUTDOWN NOW" if "now" in text.lower().split() else "SHUTDOWN"
+            words = text.lower().split()
+            if "save" in words:
+                self._log.warning("nothing is saved: this version has no snapshots. The segment stays", client=event.client_id)
+            return "SHUTDOWN NOW" if "now" in words else "SHUTDOWN"
         elif event.kind == serving.EVENT_CONFIG_SET:
             name, _, value = text.partition("\0")
             self._log.info("parameter set by a client", client=event.client_id, name=name, value=_shown(name, value))
