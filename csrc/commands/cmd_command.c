@@ -187,7 +187,7 @@ fc_status fc_cmd_command_list(fc_context *c)
     for (uint32_t id = 0; id < FC_COMMAND_COUNT && !by_module; id++) {
         const fc_command *command = &fc_command_rows[id];
         int is_out = c->host->names.names[command->parent >= 0 ? (uint32_t)command->parent : id] == NULL;
-        if (is_out || (command->parent >= 0 && filter == NULL)) continue;
+        if (is_out) continue;
         const char *name = command->parent >= 0 ? command->full_name : c->host->names.names[id];
         if (by_category && !has_category(command, &c->arguments[4])) continue;
         if (by_pattern && !fc_glob_matches(c->arguments[4].data, c->arguments[4].bytes, (const uint8_t *)name, strlen(name), 1)) continue;

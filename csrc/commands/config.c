@@ -120,6 +120,75 @@ static char *normal_text(const fc_config_row *row, const char *text, uint64_t by
     return normal;
 }
 
+/* ------------------------------------------------------------------ texts with a form of their own */
+
+/* Numbers from 0 to 100 behind each other; `normal` gets them as short as they can be written. */
+static fc_status parse_percentiles(const char *text, char **normal)
+{
+    char *made = calloc(1, (strlen(text) / 2 + 1) * 25);
+    /* 24 characters and a space at most for each, and each took two at least. */
+    if (made == NULL) return fc_fail(FC_SYSTEM, "no memory");
+    for (const char *at = text; *at != '\0';) {
+        char *end;
+        double percent = strtod(at, &end);
+        if (end == at || (*end != ' ' && *end != '\0') || !(percent >= 0 && percent <= 100)) {
+            free(made);
+            return fc_fail(FC_INVALID_ARGUMENT, "latency-tracking-info-percentiles should contain numbers between 0.0 and 100.0 percentiles");
+        }
+        sprintf(made + strlen(made), "%s%.15g", made[0] != '\0' ? " " : "", percent);
+        for (at = end; *at == ' ';) at++;
+    }
+    *normal = made;
+    return FC_OK;
+}
+
+/* Bytes, or a part of maxmemory: "30%". */
+static fc_status parse_memory_or_percent(const char *text, char **normal)
+{
+    int64_t number;
+    uint64_t bytes = strlen(text);
+    *normal = malloc(32);
+    if (*normal == NULL) return fc_fail(FC_SYSTEM, "no memory");
+    fc_status status = FC_OK;
+    if (bytes > 1 && text[bytes - 1] == '%') {
+        if (!fc_number_parse((const uint8_t *)text, bytes - 1, &number) || number < 0) status = fc_fail(FC_INVALID_ARGUMENT, "argument must be a memory or percent value");
+        else if (number > 100) status = fc_fail(FC_INVALID_ARGUMENT, "percentage argument must be less or equal to 100");
+        else snprintf(*normal, 32, "%" PRId64 "%%", number);
+    } else if (parse_memory(text, bytes, &number) != FC_OK) {
+        status = fc_fail(FC_INVALID_ARGUMENT, "argument must be a memory or percent value");
+    } else {
+        snprintf(*normal, 32, "%" PRId64, number);
+    }
+    if (status == FC_OK) return FC_OK;
+    free(*normal);
+    return status;
+}
+
+/* Pairs of seconds and changes. */
+static fc_status check_save(const char *text)
+{
+    uint32_t count = 0;
+    for (const char *at = text; *at != '\0'; count++) {
+        char *end;
+        long number = strtol(at, &end, 10);
+        if (end == at || (*end != ' ' && *end != '\0') || number < (count % 2 == 0)) return fc_fail(FC_INVALID_ARGUMENT, "Invalid save parameters");
+        for (at = end; *at == ' ';) at++;
+    }
+    return count % 2 == 0 ? FC_OK : fc_fail(FC_INVALID_ARGUMENT, "Invalid save parameters");
+}
+
+static fc_status parse_form(uint32_t id, char **normal)
+{
+    char *other = NULL;
+    if (id == FC_CONFIG_SAVE) return check_save(*normal);
+    if (id == FC_CONFIG_LATENCY_TRACKING_INFO_PERCENTILES) FC_TRY(parse_percentiles(*normal, &other));
+    else if (id == FC_CONFIG_MAXMEMORY_CLIENTS) FC_TRY(parse_memory_or_percent(*normal, &other));
+    else return FC_OK;
+    free(*normal);
+    *normal = other;
+    return FC_OK;
+}
+
 fc_status fc_config_parse(const fc_config_row *row, const void *text, uint64_t text_bytes, fc_config_value *value)
 {
     int64_t number = 0;
@@ -128,6 +197,11 @@ fc_status fc_config_parse(const fc_config_row *row, const void *text, uint64_t t
     FC_TRY(parse_number(row, text, text_bytes, &number));
     char *normal = normal_text(row, text, text_bytes, number);
     if (normal == NULL) return fc_fail(FC_SYSTEM, "no memory");
+    fc_status status = parse_form(row->id, &normal);
+    if (status != FC_OK) {
+        free(normal);
+        return status;
+    }
     *value = (fc_config_value){.number = (uint64_t)number, .text = normal};
     return FC_OK;
 }

@@ -213,9 +213,13 @@ static fc_status run(fc_context *c, const fc_command *command)
 static fc_status run_and_note(fc_context *c, const fc_command *command)
 {
     uint64_t started = c->finished_unix_ns != 0 ? c->finished_unix_ns : fc_tick_clock_unix_ns(&c->clock);
+    const fc_arg *arguments = c->arguments;
+    uint32_t argument_count = c->argument_count;
     fc_status status = run(c, command);
     uint64_t finished = c->finished_unix_ns = fc_tick_clock_unix_ns(&c->clock);
     if (FC_UNLIKELY(status != FC_OK)) return status;
+    c->arguments = arguments; /* EXEC has run other commands with other arguments */
+    c->argument_count = argument_count;
     uint64_t nanoseconds = finished > started ? finished - started : 0;
     note_run(c, command, nanoseconds, note_errors(c));
     const fc_host *host = c->host;
