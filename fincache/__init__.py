@@ -60,9 +60,11 @@ from fincache._errors import (
     TooManyKeys,
     TruncatedSegment,
     ValueTooLong,
+    WatchError,
     WrongThread,
     WrongType,
 )
+from fincache._pipeline import Pipeline
 from fincache._reports import Entry, SegmentInfo, SessionInfo, SizeClass, Stats
 from fincache.client import Cache
 from fincache.keyset import KeySet
@@ -102,6 +104,7 @@ __all__ = [
     "OutOfMemory",
     "PathTooLong",
     "PermissionDenied",
+    "Pipeline",
     "ReadOnly",
     "Reentered",
     "SchemaMismatch",
@@ -118,6 +121,7 @@ __all__ = [
     "TooManyKeys",
     "TruncatedSegment",
     "ValueTooLong",
+    "WatchError",
     "WrongThread",
     "WrongType",
     "__version__",

@@ -24,13 +24,14 @@
     |-- SizeTooSmall (ValueError)
     |-- AddressInUse (OSError)                |-- PathTooLong (ValueError)
     |-- CommandError (RuntimeError)           an error that a command of Cache.execute() replied with
+    |-- WatchError (RuntimeError)             a key that a Pipeline watched has changed
     `-- InternalError (RuntimeError)
 
 Numbers, messages and hints are rows of csrc/base/status.def and are nowhere repeated here: `_core` reads the rows from the C
 library when it is imported, looks each python_class up in `CLASSES`, and refuses to load when one is missing. The classes are
-written out so that a type checker and a reader see them; a test compares both lists. Four classes have no row of their own:
+written out so that a type checker and a reader see them; a test compares both lists. Five classes have no row of their own:
 NoSuchKey speaks for the answer MISS where Redis or a dict, too, has an error; InvalidType and NotText are the Python half of
-INVALID_ARGUMENT; CommandError is an error reply, which has a text of its own.
+INVALID_ARGUMENT; CommandError is an error reply, which has a text of its own; WatchError is EXEC's null.
 
 Each class is also the built-in exception it resembles, so `except TimeoutError` catches Busy. All of them can be pickled, and so
 cross from a multiprocessing worker to its parent.
@@ -255,6 +256,10 @@ class SystemFailure(FinCacheError, OSError):
 
 class CommandError(FinCacheError, RuntimeError):
     """A command that Cache.execute() ran replied with an error; the message is its text."""
+
+
+class WatchError(FinCacheError, RuntimeError):
+    """A key that a Pipeline watched has changed; its commands were not run."""
 
 
 class InternalError(FinCacheError, RuntimeError):

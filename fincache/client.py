@@ -10,7 +10,8 @@ What differs from redis-py, and why:
   - A Cache is a mapping as well (see `_mapping`).
   - entry, cas, update, get_into, keyset, stats, sessions and records have no counterpart there.
   - select is `db(n)`, a view: what one part of a program selects should not move another part's keys.
-  - Pipelines are missing because there is no round trip to save: what must be one step is mset, mget or update.
+  - A pipeline saves no round trip, for there is none: it is there for transactions of any commands. One step of a kind is
+    cheaper as mset, mget or update.
 
 asyncio: a Cache is called as it is, without await, a thread or an executor. A read never waits, and takes less time than a switch
 of tasks; a write waits in the one case above. An event loop that must not stand still for timeout_ms attaches with a smaller one.
@@ -39,10 +40,11 @@ from fincache._arguments import decode as decode_utf8
 from fincache._arguments import encode as encode_utf8
 from fincache._commands import ReplyT
 from fincache._core import Attachment, Reply, Session, parse_reply, refusal, refused_type
-from fincache._errors import FinCacheError
+from fincache._errors import FinCacheError, WatchError
 from fincache._expiry import ExpiryCommands
 from fincache._mapping import MappingCommands
 from fincache._numbers import NumberCommands
+from fincache._pipeline import Pipeline
 from fincache._reports import Policy, SegmentInfo, SessionInfo, SizeClass, Stats
 from fincache.keyset import KeySet
 
@@ -236,6 +238,39 @@ class Cache(_Door, AllCommands[ReplyT]):
         if isinstance(reply, FinCacheError):
             raise reply
         return reply
+
+    def pipeline(self, transaction: bool = True) -> Pipeline[ReplyT]:
+        """Commands that are queued, and run together by `execute`; see `Pipeline`. As redis-py's.
+
+        Args:
+            transaction: all at one instant, for every reader (P5), or one by one.
+        """
+        self._session()
+        return Pipeline(self._attachment, self._database, self._encode, self._decode, transaction=transaction)
+
+    def transaction(
+        self, func: Callable[[Pipeline[ReplyT]], object], *watches: Encodable, value_from_callable: bool = False
+    ) -> object:
+        """Calls `func(pipe)` with the keys watched and executes what it queued; again from the beginning while one has changed.
+
+        Args:
+            func: reads through the Pipeline, calls its `multi`, queues. It may be called several times.
+            *watches: the keys that it decides on.
+            value_from_callable: return what func returned, not execute's list.
+
+        Raises:
+            What func and `Pipeline.execute` raise, but WatchError.
+        """
+        with self.pipeline() as pipe:
+            while True:
+                try:
+                    if watches:
+                        pipe.watch(*watches)
+                    value = func(pipe)
+                    answers = pipe.execute()
+                except WatchError:
+                    continue
+                return value if value_from_callable else answers
 
     def stats(self) -> Stats:
         """Counters and memory of the whole segment, over all processes. Takes no lock."""

@@ -32,7 +32,7 @@ CHILD_SECONDS_MAX = 60  # a watchdog, not a measurement
 BOTH_BINDINGS = {
     f"test_{noun}.py"
     for noun in (
-        *("bad_input", "client", "core", "fork_threads", "guide", "handles", "keyset", "mapping", "model"),
+        *("bad_input", "client", "core", "fork_threads", "guide", "handles", "keyset", "mapping", "model", "pipeline"),
         *("record_arrays", "records", "redis_differences", "declarations", "strings", "text"),
     )
 }

@@ -10,7 +10,7 @@ import fincache
 from fincache import _core, _errors
 
 ROWS = [row for row in _core.STATUS_ROWS.values() if row.python_class != "-"]
-WITHOUT_ROW = {"NoSuchKey", "InvalidType", "NotText", "CommandError"}
+WITHOUT_ROW = {"NoSuchKey", "InvalidType", "NotText", "CommandError", "WatchError"}
 ANSWERS = {"OK", "MISS", "NOT_STORED", "VERSION_MISMATCH"}
 
 BUILTIN_PARENTS = [

@@ -26,8 +26,6 @@ RENAMED = {
 }
 NOT_THERE = {
     "select": "db(n)",
-    "pipeline": "mset, mget and update: there is no round trip to save",
-    "transaction": "update",
     "from_url": "open and attach",
 }
 

@@ -37,6 +37,7 @@ ARROWS: tuple[tuple[str, ...], ...] = (
     ("_record_arrays",),
     ("_declarations",),
     ("_commands",),
+    ("_pipeline",),
     ("keyset",),
     ("_strings", "_numbers", "_manykeys", "_keyspace", "_expiry", "_versions"),
     ("_mapping",),

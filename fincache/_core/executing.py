@@ -69,6 +69,14 @@ class Executes(Calls):
         self._clients: dict[int, list[Client]] = {}
         super().__init__(handle, timeout_ns)
 
+    def converse(self, host: Host, database: int) -> Client:
+        """A Client that belongs to the caller: what it watches and queues is nobody else's."""
+        return Client(host, self._pointer, database)
+
+    def execute_as(self, client: Client, arguments: list[bytes]) -> bytes:
+        """One command's reply in the caller's own conversation."""
+        return client.execute(self._pointer, arguments)
+
     def execute(self, host: Host, database: int, arguments: list[bytes]) -> bytes:
         """One command's reply as RESP bytes."""
         idle = self._clients.setdefault(database, [])
