@@ -164,10 +164,25 @@ static PyObject *door_get(native_door *self, PyObject *const *args, Py_ssize_t c
     return give_up(self, entered, NATIVE_GET, args, count, kwnames);
 }
 
+/* 1 if an element of the format is a reference to a Python object, which bytes must not be written over. Names of fields stand between colons. */
+static int holds_objects(const char *format)
+{
+    int in_name = 0;
+    for (; format != NULL && *format != 0; format++) {
+        if (*format == ':') in_name = !in_name;
+        else if (*format == 'O' && !in_name) return 1;
+    }
+    return 0;
+}
+
 /* An exporter's own exceptions pass; that it exports nothing of the kind is for the Python method to say. */
 static int export_writable(PyObject *object, Py_buffer *view)
 {
-    if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE) == 0) return 1;
+    if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE | PyBUF_FORMAT) == 0) {
+        if (!holds_objects(view->format)) return 1;
+        PyBuffer_Release(view);
+        return 0;
+    }
     if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_BufferError))
         return -1;
     PyErr_Clear();

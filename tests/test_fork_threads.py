@@ -45,6 +45,26 @@ def observer(cache: fincache.Cache, name: str) -> Iterator[fincache.Cache]:
 # ------------------------------------------------------------------ fork
 
 
+def test_a_child_closes_the_conversations_that_it_inherited(cache: fincache.Cache) -> None:
+    """Whatever the parent's other threads were executing at the fork: the child waits for none of their locks."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            cache.execute("INFO")
+
+    cache.execute("PING")
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask) for _ in range(2)]
+        try:
+            for _ in range(30):
+                Child(lambda: cache.execute("PING")).join()
+        finally:
+            stop.set()
+        for task in asking:
+            task.result(WATCHDOG_SECONDS)
+
+
 def test_a_child_of_fork_has_a_session_of_its_own(cache: fincache.Cache, observer: fincache.Cache) -> None:
     """It goes on using the parent's Cache; its session is another one, and closed with it."""
     cache.set("a", "parent")

@@ -28,6 +28,15 @@ def test_a_value_older_than_max_age_is_a_miss(cache: fincache.Cache) -> None:
     assert cache.get("missing", max_age=60) is None
 
 
+def test_get_into_writes_over_no_references(cache: fincache.Cache) -> None:
+    """An array of Python objects is refused by name, in a field as well; a field whose name has an O in it is none."""
+    cache.set("k", b"x" * 16)
+    for objects in (np.empty(2, object), np.empty(1, [("a", "f8"), ("b", object)])):
+        with pytest.raises(TypeError, match="references to Python objects"):
+            cache.get_into("k", objects)
+    assert cache.get_into("k", np.empty(2, [("Open", "f8")])) == 16
+
+
 def test_an_expiry_that_is_changed_makes_nothing_younger(cache: fincache.Cache) -> None:
     """expire and persist write no value, so its age goes on; so does it through rename and copy."""
     cache.set("a", 1)

@@ -64,7 +64,7 @@ typedef struct fc_command_meter {
 /* What one thread counts. Only that thread writes; everybody may read. */
 typedef struct fc_meter {
     struct fc_meter *next;     /* in the host's list; never removed before the host, but taken over when its thread is done with it */
-    uint8_t in_use;
+    uint32_t in_use;           /* 1: a thread's; claimed by CAS, given back by a store: a child of fork() may have to, when nobody is left to unlock */
     fc_command_meter commands[FC_COMMAND_COUNT];
     fc_histogram *histograms[FC_COMMAND_COUNT]; /* NULL until the command ran here; freed with the host */
     uint64_t error_counts[FC_ERROR_CODES_MAX];
@@ -182,7 +182,8 @@ struct fc_host {
 
 /* A meter for one thread; what others counted in it before stays in the sum. NULL without memory. */
 fc_meter *fc_host_open_meter(fc_host *host);
-void fc_host_close_meter(fc_host *host, fc_meter *meter);
+/* Takes no lock: a child of fork() closes the clients that it inherited. */
+void fc_host_close_meter(fc_meter *meter);
 /* Sum over all threads since the start or the last reset; error codes are merged. */
 void fc_host_sum_meters(fc_host *host, fc_meter *sum);
 /* CONFIG RESETSTAT: sums, and what INFO tells of segment and server, begin at 0 again. */

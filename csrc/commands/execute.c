@@ -50,7 +50,7 @@ fc_status fc_context_begin(fc_context *c, fc_host *host, fc_session *session, fc
 void fc_context_end(fc_context *c)
 {
     fc_context_free_scratch(c);
-    fc_host_close_meter(c->host, c->meter);
+    fc_host_close_meter(c->meter);
 }
 
 fc_status fc_context_key(fc_context *c, uint32_t index, fc_key *key)

@@ -138,26 +138,27 @@ fc_status fc_host_rename_command(fc_host *host, const char *from, const char *to
 
 /* ------------------------------------------------------------------ meters */
 
+static int claim(fc_meter *meter)
+{
+    uint32_t free_state = 0;
+    return fc_cas32_acquire(&meter->in_use, &free_state, 1); /* [meter.claim] */
+}
+
 fc_meter *fc_host_open_meter(fc_host *host)
 {
     pthread_mutex_lock(&host->lock);
     fc_meter *meter = host->meters;
-    while (meter != NULL && meter->in_use) meter = meter->next;
+    while (meter != NULL && !claim(meter)) meter = meter->next;
     if (meter == NULL && (meter = calloc(1, sizeof *meter)) != NULL) {
+        meter->in_use = 1;
         meter->next = host->meters;
         host->meters = meter;
     }
-    if (meter != NULL) meter->in_use = 1;
     pthread_mutex_unlock(&host->lock);
     return meter;
 }
 
-void fc_host_close_meter(fc_host *host, fc_meter *meter)
-{
-    pthread_mutex_lock(&host->lock);
-    meter->in_use = 0;
-    pthread_mutex_unlock(&host->lock);
-}
+void fc_host_close_meter(fc_meter *meter) { fc_store32_release(&meter->in_use, 0); /* [meter.claim] */ }
 
 static void add_error(fc_meter *sum, const char *code, uint64_t count)
 {
@@ -263,8 +264,8 @@ void fc_client_begin(fc_client *client, fc_host *host)
 
 void fc_client_reset(fc_client *client)
 {
-    fc_multi_queue_free(client->queue);
-    client->queue = NULL;
+    fc_multi_queue_drop_commands(client->queue); /* the queue itself stays until the client ends: CLIENT LIST looks at it from other threads */
+    fc_multi_queue_drop_watched(client->queue);
     fc_client_monitor(client, 0);
     client->flags &= FC_CLIENT_IN_PROCESS | FC_CLIENT_CLOSE;
     if (fc_config_number(&client->host->config, FC_CONFIG_REQUIREPASS) == 0 || (client->flags & FC_CLIENT_IN_PROCESS) != 0) client->flags |= FC_CLIENT_AUTHENTICATED;

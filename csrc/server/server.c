@@ -99,7 +99,7 @@ static uint32_t default_threads(void)
     return cores <= 2 ? 1 : cores > 4 ? 4 : (uint32_t)cores - 1;
 }
 
-/* Ends the threads and frees them. */
+/* Ends the threads. What others may look at (fc_server_answer, _stats_read) stays until free_workers. A second time is nothing. */
 static void stop_workers(fc_server *server, uint64_t stop_by_ns)
 {
     for (uint32_t i = 0; i < server->worker_count; i++) {
@@ -113,6 +113,14 @@ static void stop_workers(fc_server *server, uint64_t stop_by_ns)
     for (uint32_t i = 0; i < server->worker_count; i++) {
         fc_worker *worker = &server->workers[i];
         if (worker->has_thread) pthread_join(worker->thread, NULL);
+        worker->has_thread = 0;
+    }
+}
+
+static void free_workers(fc_server *server)
+{
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        fc_worker *worker = &server->workers[i];
         for (fc_message *message = worker->messages, *next; message != NULL; message = next) {
             next = message->next;
             if (message->kind == FC_MESSAGE_ADOPT) close(message->fd);
@@ -159,7 +167,9 @@ fc_status fc_server_start(fc_server *server, uint32_t threads)
     server->started_count = 0;
     server->start_state = FC_SERVER_STARTING;
     fc_status status = start_workers(server);
-    if (status != FC_OK) stop_workers(server, 0);
+    if (status == FC_OK) return FC_OK;
+    stop_workers(server, 0);
+    free_workers(server);
     return status;
 }
 
@@ -183,6 +193,7 @@ void fc_server_close(fc_server *server)
 {
     if (server == NULL) return;
     if (server->worker_count > 0 || server->listener_count > 0) (void)fc_server_drain(server, 0, 0, NULL);
+    free_workers(server);
     fc_host_close(server->host);
     fc_events_free(&server->events);
     pthread_mutex_destroy(&server->start_lock);

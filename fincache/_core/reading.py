@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fincache._core.calls import Calls
@@ -26,6 +27,7 @@ from fincache._core.statuses import (
 from fincache._fincache import ffi, lib
 from fincache._reports import Entry, Writer
 
+_FIELD_NAME = re.compile(":[^:]*:")  # in the format of a buffer
 _fetch = lib.fcpy_fetch  # looking it up in `lib` takes a tenth of a get
 
 
@@ -66,6 +68,8 @@ class Reads(Calls):
         call = self._prepare(database, key)
         try:
             buffer = ffi.from_buffer(out, require_writable=True)
+            if "O" in _FIELD_NAME.sub("", memoryview(out).format):  # type: ignore[arg-type]  # said above by cffi
+                raise TypeError("it holds references to Python objects")
         except (TypeError, ValueError, BufferError) as error:
             hint = "Use something writable and contiguous: a bytearray, a memoryview, an mmap, an array of numbers."
             raise refused_type(f"no buffer to write into: {type(out).__name__}: {error}", hint) from None
