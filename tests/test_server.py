@@ -85,6 +85,26 @@ def test_values_of_many_megabytes_both_ways(server: ServerProcess) -> None:
     assert server.resident_bytes() < 30 * MIB
 
 
+@pytest.mark.parametrize("cuts", [(1,), (5000,), (40_000,), (65_536,), (130_000, 140_000), (65_600, 65_660)])
+def test_long_values_cut_anywhere(server: ServerProcess, cuts: tuple[int, ...]) -> None:
+    """Between reads, behind other requests, before the client goes away: what came whole is run and answered, in order."""
+    value = bytes(range(256)) * 256
+    requests = (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n" % len(value) + value + b"\r\n") * 3 + b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
+    unfinished = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$65536\r\n" + value[:20_000]
+    with RespClient(server.port) as client, RespClient(server.port) as other:
+        other.execute("DEL", "k")
+        at = 0
+        for cut in (*cuts, len(requests)):
+            client.socket.sendall(requests[at:cut])
+            at = cut
+            assert other.execute("PING") == "PONG"
+        assert [client.read() for _ in range(4)] == ["OK", "OK", "OK", value]
+        client.socket.sendall(b"PING\r\n" * 3 + unfinished)
+        client.socket.shutdown(socket.SHUT_WR)
+        assert [client.read() for _ in range(3)] == ["PONG"] * 3
+        assert other.execute("STRLEN", "k") == len(value)
+
+
 def test_a_request_cut_into_single_bytes(server: ServerProcess) -> None:
     """However the network cuts it."""
     with RespClient(server.port) as client:

@@ -4,6 +4,7 @@
  *              buckets are there, and the blocks they lead to are asked for. Then the requests run, each meeting warm lines.
  * Left over    an unfinished request is kept by the connection: up to SMALL_BYTES as it is, to be put in front of the next read; from there on
  *              in a buffer of its own that the socket is read into directly, with the parser's state, so that nothing is copied or cut twice.
+ *              Before that the socket is asked for the rest, which often is there by then: a value of 64 KiB comes in two reads, and is not copied.
  * Stops        a batch ends early, and what was not run is kept, when a command has to wait or replies pile up (worker.h, Standing).
  */
 #include "server/worker.h"
@@ -175,19 +176,24 @@ static void trim_parsers(fc_worker *worker, uint32_t count)
         if (FC_UNLIKELY(worker->parsers[i].argument_room > ARGUMENT_ROOM_KEPT || worker->parsers[i].unpacked != NULL)) fc_parser_free(&worker->parsers[i]);
 }
 
-/* Cuts and runs what is in `data`. Returns how many bytes are done with; *unfinished is the parser of the request that is not all there,
- * if there is one. */
-static uint64_t run_input(fc_connection *connection, const uint8_t *data, uint64_t bytes, fc_parser **unfinished)
+/* The worker's buffers are the connection's from here to end_turn. */
+static void begin_turn(fc_connection *connection)
 {
     fc_worker *worker = connection->worker;
-    uint64_t done = 0;
-    cut made;
-    *unfinished = NULL;
     worker->context.client = &connection->client;
-    worker->turn_bytes = bytes;
     worker->reply.bytes = 0;
     worker->reply.protocol = (uint8_t)connection->client.protocol;
     worker->context.finished_unix_ns = 0;
+}
+
+/* Cuts and runs what is in `data` from `done` on. Returns how many bytes are done with; *unfinished is the parser of the request that is not all
+ * there, if there is one. */
+static uint64_t run_input(fc_connection *connection, const uint8_t *data, uint64_t bytes, uint64_t done, fc_parser **unfinished)
+{
+    fc_worker *worker = connection->worker;
+    cut made;
+    *unfinished = NULL;
+    worker->turn_bytes = bytes;
     if (FC_UNLIKELY(fc_load32_relaxed(&connection->is_killed))) connection->is_closing = 1;
     while (done < bytes && connection->waits == 0 && !connection->is_closing) {
         cut_requests(connection, data, bytes, done, &made);
@@ -226,17 +232,30 @@ static void drop_input(fc_connection *connection)
     }
 }
 
+/* The growth rule: a buffer that holds `bytes` and should reach to `wanted`. */
+static uint64_t growth(uint64_t bytes, uint64_t wanted)
+{
+    uint64_t capacity = bytes * 2 + GROWTH_BYTES;
+    return capacity < wanted ? capacity : wanted;
+}
+
 /* Sees to room for `wanted` bytes in the connection's own buffer, or as far as the growth rule goes. */
 static int grow_input(fc_connection *connection, uint64_t wanted)
 {
-    uint64_t capacity = connection->input_bytes * 2 + GROWTH_BYTES;
-    if (capacity > wanted) capacity = wanted;
+    uint64_t capacity = growth(connection->input_bytes, wanted);
     if (capacity <= connection->input_capacity) return 1;
     uint8_t *grown = realloc(connection->input, capacity);
     if (grown == NULL) return 0;
     connection->input = grown;
     connection->input_capacity = capacity;
     return 1;
+}
+
+/* How far the buffer of an unfinished request should reach: to its end, if that is known, so that the next request is not read with it. */
+static uint64_t room_wanted(const fc_parser *parser, uint64_t bytes)
+{
+    uint64_t least = parser->arguments_left == 1 && parser->bulk_bytes >= 0 ? 0 : bytes + FC_INPUT_BYTES;
+    return parser->wanted > least ? parser->wanted : least;
 }
 
 /* Keeps data[done, bytes) in the connection's own buffer. `data` may be that buffer. 0 without memory. */
@@ -249,18 +268,20 @@ static int keep_input(fc_connection *connection, const uint8_t *data, uint64_t b
         return 1;
     }
     int is_own = data == connection->input;
+    int is_long = unfinished != NULL && left > SMALL_BYTES;
     if (unfinished != NULL) fc_parser_rebase(unfinished, request, NULL); /* kept as offsets */
     if (is_own) memmove(connection->input, request, left);
     else {
-        uint8_t *copy = malloc(left);
+        uint64_t capacity = is_long ? growth(left, room_wanted(unfinished, left)) : left;
+        uint8_t *copy = malloc(capacity);
         if (copy == NULL) return 0;
         memcpy(copy, request, left);
         drop_input(connection);
         connection->input = copy;
-        connection->input_capacity = left;
+        connection->input_capacity = capacity;
     }
     connection->input_bytes = left;
-    if (unfinished == NULL || left <= SMALL_BYTES) return 1;
+    if (!is_long) return 1;
     connection->parser = malloc(sizeof *connection->parser);
     if (connection->parser == NULL) return 0;
     *connection->parser = *unfinished;
@@ -309,13 +330,19 @@ static int64_t receive(fc_connection *connection, uint8_t *room, uint64_t bytes)
     return -1;
 }
 
+/* Whether the socket is asked for the rest of an unfinished request at once. It is cut anew then, from its beginning: of one whose end is not known,
+ * because more arguments follow, that may be much. A small rest is not there as long as its client has not been run. */
+static int is_worth_asking(const fc_parser *parser, uint64_t room)
+{
+    return parser->arguments_left == 1 && parser->bulk_bytes > (int64_t)SMALL_BYTES && parser->wanted <= room;
+}
+
 void fc_batch_read(fc_connection *connection)
 {
     fc_worker *worker = connection->worker;
     fc_parser *unfinished;
     if (connection->parser != NULL) { /* a long request, in its own buffer */
-        uint64_t wanted = connection->parser->wanted > connection->input_bytes + FC_INPUT_BYTES ? connection->parser->wanted : connection->input_bytes + FC_INPUT_BYTES;
-        if (!grow_input(connection, wanted)) {
+        if (!grow_input(connection, room_wanted(connection->parser, connection->input_bytes))) {
             fc_connection_close(connection);
             return;
         }
@@ -327,18 +354,33 @@ void fc_batch_read(fc_connection *connection)
             end_turn(connection, connection->input, connection->input_bytes, 0, NULL);
             return;
         }
-        uint64_t done = run_input(connection, connection->input, connection->input_bytes, &unfinished);
+        begin_turn(connection);
+        uint64_t done = run_input(connection, connection->input, connection->input_bytes, 0, &unfinished);
         end_turn(connection, connection->input, connection->input_bytes, done, unfinished);
         return;
     }
     uint64_t kept = connection->input_bytes;
     FC_ASSERT(kept <= SMALL_BYTES && !connection->has_requests);
     if (kept > 0) memcpy(worker->input, connection->input, kept);
-    int64_t count = receive(connection, worker->input + kept, FC_INPUT_BYTES - kept);
+    int64_t count = receive(connection, worker->input + kept, FC_READ_BYTES - kept);
     if (count <= 0) return;
+    uint64_t bytes = kept + (uint64_t)count;
     connection->active_ns = fc_clock_mono_ns();
-    uint64_t done = run_input(connection, worker->input, kept + (uint64_t)count, &unfinished);
-    end_turn(connection, worker->input, kept + (uint64_t)count, done, unfinished);
+    begin_turn(connection);
+    uint64_t done = run_input(connection, worker->input, bytes, 0, &unfinished);
+    if (unfinished != NULL && is_worth_asking(unfinished, FC_READ_BYTES - done)) {
+        uint64_t end = done + unfinished->wanted;
+        if (worker->reply.bytes > 0) fc_connection_flush(connection); /* the client may have gone, but for what it still reads */
+        if (connection->is_dead) return;
+        while (bytes < end && connection->waits == 0) {
+            count = receive(connection, worker->input + bytes, end - bytes);
+            if (count < 0) return;
+            if (count == 0) break;
+            bytes += (uint64_t)count;
+        }
+        if (bytes == end) done = run_input(connection, worker->input, bytes, done, &unfinished);
+    }
+    end_turn(connection, worker->input, bytes, done, unfinished);
 }
 
 void fc_batch_go_on(fc_connection *connection)
@@ -350,6 +392,7 @@ void fc_batch_go_on(fc_connection *connection)
         fc_connection_arm(connection);
         return;
     }
-    uint64_t done = run_input(connection, connection->input, connection->input_bytes, &unfinished);
+    begin_turn(connection);
+    uint64_t done = run_input(connection, connection->input, connection->input_bytes, 0, &unfinished);
     end_turn(connection, connection->input, connection->input_bytes, done, unfinished);
 }

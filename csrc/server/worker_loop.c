@@ -240,7 +240,7 @@ static fc_status begin(fc_worker *worker)
     FC_TRY(fc_session_open(worker->server->cache, &worker->session));
     /* Locks are tried, not waited for: the connection waits, not the thread (P13). */
     FC_TRY(fc_session_set_timeout(worker->session, 0));
-    worker->input = malloc(FC_INPUT_BYTES);
+    worker->input = malloc(FC_READ_BYTES);
     if (worker->input == NULL) return fc_fail(FC_SYSTEM, "no memory for an input buffer");
     for (uint32_t i = 0; i < FC_BATCH_MAX; i++) fc_parser_init(&worker->parsers[i]);
     FC_TRY(fc_context_begin(&worker->context, worker->server->host, worker->session, &worker->reply));
