@@ -130,6 +130,41 @@ def test_a_client_that_does_not_read_is_not_served_further(server: ServerProcess
         assert greedy.execute("PING") == "PONG"
 
 
+def test_a_client_that_never_reads_is_closed_at_the_limit_of_its_output_buffer() -> None:
+    """As in Redis, whether it is many replies or one; what is within the limit is served, and nobody else notices."""
+    limit = 4 * MIB
+    with serving("--threads", 1, "--size", 64 * MIB) as server, RespClient(server.port) as other:
+        assert other.execute("CONFIG", "SET", "client-output-buffer-limit", "normal 4mb 0 0 replica 5 6 7") == "OK"
+        told = other.execute("CONFIG", "GET", "client-output-buffer-limit")
+        assert told == [b"client-output-buffer-limit", b"normal %d 0 0 slave 5 6 7 pubsub 33554432 8388608 60" % limit]
+        for bad in ("normal 1 2", "none 1 2 3", "normal -1 0 0", "normal 1x 0 0", "normal 1 1 s"):
+            refused = other.execute("CONFIG", "SET", "client-output-buffer-limit", bad)
+            assert isinstance(refused, Exception)
+            assert "buffer limit configuration" in str(refused)
+        other.execute("SET", "mib", b"x" * MIB)
+        before = server.resident_bytes()
+        with RespClient(server.port) as greedy:
+            greedy.socket.settimeout(10)
+            closed = False
+            try:
+                greedy.socket.sendall(b"*2\r\n$3\r\nGET\r\n$3\r\nmib\r\n" * 100)
+                while not closed:
+                    closed = other.execute("INFO", "clients").count(b"connected_clients:1\r\n") == 1
+                got = 0
+                while chunk := greedy.socket.recv(MIB):
+                    got += len(chunk)
+                assert got < 50 * MIB
+            except ConnectionError:
+                closed = True
+            assert closed
+        with RespClient(server.port) as greedy:
+            assert len(greedy.execute("MGET", *["mib"] * 3)) == 3
+            greedy.send("MGET", *["mib"] * 60)
+            assert greedy.socket.recv(1) == b""
+        assert server.resident_bytes() - before < 5 * limit
+        assert other.execute("PING") == "PONG"
+
+
 def test_announcing_a_gigabyte_costs_nothing(server: ServerProcess) -> None:
     """What is announced is reserved as it comes."""
     before = server.resident_bytes()

@@ -14,6 +14,7 @@
 #define OCTAL FC_KIND_OCTAL
 #define ENUM FC_KIND_ENUM
 #define TEXT FC_KIND_TEXT
+#define LIMITS FC_KIND_LIMITS
 #define FIXED FC_CONFIG_FIXED
 #define KEPT FC_CONFIG_KEPT
 #define HIDDEN FC_CONFIG_HIDDEN
@@ -77,9 +78,90 @@ static fc_status parse_enum(const fc_config_row *row, const char *text, uint64_t
     return fc_fail(FC_INVALID_ARGUMENT, "argument(s) must be one of the following: %s", allowed);
 }
 
+/* ------------------------------------------------------------------ client-output-buffer-limit */
+
+#define CLASS_COUNT 3
+/* Of three classes with a name of at most 6 letters and three numbers. */
+#define LIMITS_TEXT_BYTES (CLASS_COUNT * (7 + 3 * 20) + 1)
+
+static const char *const class_names[CLASS_COUNT] = {"normal", "slave", "pubsub"};
+
+typedef struct class_limits {
+    int64_t numbers[CLASS_COUNT][3]; /* hard, soft, seconds */
+    int is_given[CLASS_COUNT];
+} class_limits;
+
+/* The next word of `*text`, which it is cut off; 0: there is none. */
+static uint64_t next_word(const char **text, uint64_t *bytes, const char **word)
+{
+    while (*bytes > 0 && **text == ' ') (*text)++, (*bytes)--;
+    *word = *text;
+    while (*bytes > 0 && **text != ' ') (*text)++, (*bytes)--;
+    return (uint64_t)(*text - *word);
+}
+
+static int class_of(const char *word, uint64_t bytes)
+{
+    if (bytes == 7 && strncasecmp(word, "replica", 7) == 0) return 1;
+    for (int i = 0; i < CLASS_COUNT; i++)
+        if (strlen(class_names[i]) == bytes && strncasecmp(word, class_names[i], bytes) == 0) return i;
+    return -1;
+}
+
+/* Lays what the text says over `limits`. */
+static fc_status parse_limits(const char *text, uint64_t bytes, class_limits *limits)
+{
+    const char *word;
+    for (uint64_t word_bytes; (word_bytes = next_word(&text, &bytes, &word)) > 0;) {
+        int class = class_of(word, word_bytes);
+        if (class < 0) return fc_fail(FC_INVALID_ARGUMENT, "Invalid client class specified in buffer limit configuration.");
+        limits->is_given[class] = 1;
+        for (int i = 0; i < 3; i++) {
+            int64_t *number = &limits->numbers[class][i];
+            if ((word_bytes = next_word(&text, &bytes, &word)) == 0) return fc_fail(FC_INVALID_ARGUMENT, "Wrong number of arguments in buffer limit configuration.");
+            fc_status status = i < 2 ? parse_memory(word, word_bytes, number) : fc_number_parse((const uint8_t *)word, word_bytes, number) ? FC_OK : FC_INVALID_ARGUMENT;
+            if (status != FC_OK || *number < 0) return fc_fail(FC_INVALID_ARGUMENT, "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+        }
+    }
+    return FC_OK;
+}
+
+static void write_limits(const class_limits *limits, char text[LIMITS_TEXT_BYTES])
+{
+    int used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < CLASS_COUNT; i++)
+        if (limits->is_given[i])
+            used += snprintf(text + used, LIMITS_TEXT_BYTES - (size_t)used, "%s%s %" PRId64 " %" PRId64 " %" PRId64, used > 0 ? " " : "", class_names[i], limits->numbers[i][0],
+                             limits->numbers[i][1], limits->numbers[i][2]);
+}
+
+static fc_status parse_limits_value(const char *text, uint64_t bytes, fc_config_value *value)
+{
+    class_limits limits = {0};
+    FC_TRY(parse_limits(text, bytes, &limits));
+    char *normal = malloc(LIMITS_TEXT_BYTES);
+    if (normal == NULL) return fc_fail(FC_SYSTEM, "no memory");
+    write_limits(&limits, normal);
+    *value = (fc_config_value){.number = (uint64_t)limits.numbers[0][0], .text = normal};
+    return FC_OK;
+}
+
+/* Completes new limits by the present ones; both were parsed before. */
+static void merge_limits(const char *present, fc_config_value *value)
+{
+    class_limits limits = {0};
+    if (parse_limits(present, strlen(present), &limits) != FC_OK || parse_limits(value->text, strlen(value->text), &limits) != FC_OK) return;
+    write_limits(&limits, value->text);
+    value->number = (uint64_t)limits.numbers[0][0];
+}
+
+/* ------------------------------------------------------------------ any kind */
+
 static fc_status parse_number(const fc_config_row *row, const char *text, uint64_t bytes, int64_t *number)
 {
     switch (row->kind) {
+    case FC_KIND_LIMITS:
     case FC_KIND_TEXT: *number = (int64_t)bytes; return FC_OK;
     case FC_KIND_ENUM: return parse_enum(row, text, bytes, number);
     case FC_KIND_BOOLEAN:
@@ -194,6 +276,7 @@ fc_status fc_config_parse(const fc_config_row *row, const void *text, uint64_t t
     int64_t number = 0;
     row = &config_rows[row->id];
     if (memchr(text, '\0', text_bytes) != NULL) return fc_fail(FC_INVALID_ARGUMENT, "argument holds a zero byte");
+    if (row->kind == FC_KIND_LIMITS) return parse_limits_value(text, text_bytes, value);
     FC_TRY(parse_number(row, text, text_bytes, &number));
     char *normal = normal_text(row, text, text_bytes, number);
     if (normal == NULL) return fc_fail(FC_SYSTEM, "no memory");
@@ -226,6 +309,7 @@ void fc_config_put(fc_config *config, uint32_t id, fc_config_value *value)
 {
     pthread_mutex_lock(&config->lock);
     char *old = config->values[id].text;
+    if (config_rows[id].kind == FC_KIND_LIMITS) merge_limits(old, value);
     config->values[id].text = value->text;
     fc_store_relaxed(&config->values[id].number, value->number);
     pthread_mutex_unlock(&config->lock);

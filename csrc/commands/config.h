@@ -19,7 +19,7 @@ enum {
     FC_CONFIG_COUNT
 };
 
-enum fc_config_kind { FC_KIND_INTEGER, FC_KIND_MEMORY, FC_KIND_BOOLEAN, FC_KIND_OCTAL, FC_KIND_ENUM, FC_KIND_TEXT };
+enum fc_config_kind { FC_KIND_INTEGER, FC_KIND_MEMORY, FC_KIND_BOOLEAN, FC_KIND_OCTAL, FC_KIND_ENUM, FC_KIND_TEXT, FC_KIND_LIMITS };
 
 #define FC_CONFIG_FIXED 1u     /* not by CONFIG SET */
 #define FC_CONFIG_KEPT 2u      /* CONFIG SET takes only the present value */
@@ -39,7 +39,7 @@ typedef struct fc_config_row {
 } fc_config_row;
 
 typedef struct fc_config_value {
-    uint64_t number;           /* of a TEXT: its length; of an ENUM: the position among the allowed words */
+    uint64_t number;           /* of a TEXT: its length; of an ENUM: the position among the allowed words; of LIMITS: the hard limit of normal clients */
     char *text;                /* as CONFIG GET tells it */
 } fc_config_value;
 
@@ -60,7 +60,7 @@ static inline int64_t fc_config_number(const fc_config *config, uint32_t id) { r
 
 /* What a text would become, without changing anything. FC_INVALID_ARGUMENT with Redis's explanation as detail. */
 FC_MUST_USE fc_status fc_config_parse(const fc_config_row *row, const void *text, uint64_t text_bytes, fc_config_value *value);
-/* Puts a parsed value in place; takes value->text over. */
+/* Puts a parsed value in place; takes value->text over. LIMITS that name some classes of clients leave those of the others as they are. */
 void fc_config_put(fc_config *config, uint32_t id, fc_config_value *value);
 
 /* A copy of the text, to be freed; NULL without memory. */

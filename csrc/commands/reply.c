@@ -21,6 +21,7 @@ int fc_reply_grow(fc_reply *reply, uint64_t bytes)
     uint64_t needed;
     if (reply->broken) return 0;
     if (__builtin_add_overflow(reply->bytes, bytes, &needed) || needed > UINT64_MAX / 2) needed = 0;
+    if (reply->bytes_max != 0 && needed > reply->bytes_max) needed = 0;
     uint64_t capacity = reply->capacity + reply->capacity / 2;
     if (capacity < needed) capacity = needed;
     if (capacity < CAPACITY_MIN) capacity = CAPACITY_MIN;

@@ -21,10 +21,11 @@ typedef struct fc_reply {
     uint8_t *data;
     uint64_t bytes;
     uint64_t capacity;
+    uint64_t bytes_max;        /* a reply that grows beyond is broken; 0: no limit */
     uint64_t error_count;      /* error replies written so far */
     uint64_t error_at;         /* where the last of them begins */
     uint8_t protocol;          /* 2 or 3 */
-    uint8_t broken;            /* 1: there was no memory */
+    uint8_t broken;            /* 1: there was no memory, or it grew beyond bytes_max */
 } fc_reply;
 
 /* Longest header of any type: a type byte, 20 digits, CRLF. */

@@ -105,7 +105,7 @@ static uint32_t run_requests(fc_connection *connection, uint32_t count)
         for (uint32_t i = 0; i < count; i++) if (worker->requests[i].key_is_ready) fc_prefetch_blocks(worker->session, &worker->requests[i].key, 1);
     for (uint32_t i = 0; i < count; i++) {
         if (FC_UNLIKELY(!run_request(connection, &worker->requests[i]))) return i;
-        if (FC_UNLIKELY(worker->reply.bytes > GATHER_BYTES)) fc_connection_flush(connection);
+        if (FC_UNLIKELY(worker->reply.bytes > worker->gather_bytes)) fc_connection_flush(connection);
         if (FC_UNLIKELY((connection->client.flags & FC_CLIENT_CLOSE) != 0)) connection->is_closing = 1;
         if (FC_UNLIKELY(connection->waits != 0 || connection->is_closing)) return i + 1;
     }
@@ -181,7 +181,10 @@ static void begin_turn(fc_connection *connection)
 {
     fc_worker *worker = connection->worker;
     worker->context.client = &connection->client;
+    uint64_t limit = (uint64_t)fc_config_number(&worker->server->host->config, FC_CONFIG_CLIENT_OUTPUT_BUFFER_LIMIT);
     worker->reply.bytes = 0;
+    worker->reply.bytes_max = limit == 0 ? 0 : limit + FC_OUTPUT_UNCOUNTED_BYTES;
+    worker->gather_bytes = limit == 0 || limit > GATHER_BYTES ? GATHER_BYTES : limit / 2;
     worker->reply.protocol = (uint8_t)connection->client.protocol;
     worker->context.finished_unix_ns = 0;
 }

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Replies that a socket did not take: from here on no more requests of the connection are run. */
+/* Replies that a socket did not take: from here on no more requests of the connection are run, unless client-output-buffer-limit says when it is closed. */
 #define OUTPUT_STALL_BYTES 1048576u
 
 fc_connection *fc_connection_open(fc_worker *worker, int fd, int is_unix)
@@ -169,6 +169,19 @@ static int flush_owed(fc_connection *connection)
     return 1;
 }
 
+/* The hard limit of client-output-buffer-limit; 0: none. */
+static uint64_t output_limit(const fc_connection *connection)
+{
+    return (uint64_t)fc_config_number(&connection->worker->server->host->config, FC_CONFIG_CLIENT_OUTPUT_BUFFER_LIMIT);
+}
+
+static void close_beyond_limit(fc_connection *connection, uint64_t limit)
+{
+    fc_server_log(connection->worker->server, FC_SERVER_LEVEL_WARNING, connection->client.id, "client %llu: closed, its replies are beyond the %llu bytes of client-output-buffer-limit",
+                  (unsigned long long)connection->client.id, (unsigned long long)limit);
+    fc_connection_close(connection);
+}
+
 void fc_connection_flush(fc_connection *connection)
 {
     fc_reply *reply = &connection->worker->reply;
@@ -176,7 +189,9 @@ void fc_connection_flush(fc_connection *connection)
         reply->bytes = 0;
         return;
     }
-    int is_sound = !reply->broken && flush_owed(connection);
+    uint64_t limit = output_limit(connection);
+    int is_beyond = limit > 0 && (reply->bytes > limit + FC_OUTPUT_UNCOUNTED_BYTES || (reply->broken && reply->bytes_max > 0));
+    int is_sound = !is_beyond && !reply->broken && flush_owed(connection);
     if (is_sound && reply->bytes > 0) {
         int64_t sent = connection->output_bytes == 0 ? send_some(connection, reply->data, reply->bytes) : 0;
         is_sound = sent >= 0 && ((uint64_t)sent == reply->bytes || keep(connection, reply, (uint64_t)sent));
@@ -185,13 +200,16 @@ void fc_connection_flush(fc_connection *connection)
     reply->bytes = 0;
     if (FC_UNLIKELY(reply->capacity > FC_REPLY_KEEP_BYTES)) fc_reply_free(reply);
     reply->broken = 0;
-    if (!is_sound) {
-        fc_connection_close(connection);
+    is_beyond |= limit > 0 && connection->output_bytes > limit;
+    if (FC_UNLIKELY(!is_sound || is_beyond)) {
+        if (is_beyond) close_beyond_limit(connection, limit);
+        else fc_connection_close(connection);
         return;
     }
+    uint64_t stall_bytes = limit > 0 ? UINT64_MAX : OUTPUT_STALL_BYTES;
     if (FC_LIKELY(connection->output_bytes == 0)) connection->owed_since_ns = 0;
     else if (connection->owed_since_ns == 0) connection->owed_since_ns = fc_clock_mono_ns();
-    fc_connection_set_wait(connection, FC_WAIT_OUTPUT, connection->output_bytes > OUTPUT_STALL_BYTES || (connection->output_bytes > 0 && (connection->waits & FC_WAIT_OUTPUT) != 0));
+    fc_connection_set_wait(connection, FC_WAIT_OUTPUT, connection->output_bytes > stall_bytes || (connection->output_bytes > 0 && (connection->waits & FC_WAIT_OUTPUT) != 0));
     if (connection->is_closing && connection->output_bytes == 0) fc_connection_close(connection);
 }
 

@@ -7,7 +7,8 @@
  * Buffers      a worker reads into one buffer and gathers replies in one, whatever connection it is. A connection owns memory only for what it
  *              left over: an unfinished request, replies that the socket would not take. So an idle connection costs its struct.
  * A turn       read once; cut all that came into requests, hash keys, prefetch buckets, prefetch blocks, run; write once. (batch.c)
- * Standing     a connection that must wait keeps its unread requests and is not read from: replies beyond OUTPUT_STALL_BYTES are not fetched;
+ * Standing     a connection that must wait keeps its unread requests and is not read from: replies beyond OUTPUT_STALL_BYTES are not fetched,
+ *              and there is no hard limit in client-output-buffer-limit, at which it would be closed;
  *              a key is held by a stopped writer (parked: tried again after 1 ms, 2 ms ... until busy-timeout-ms); the control plane is asked.
  * Between      threads speak through mailboxes: a locked list and an eventfd. Lists of connections may be read by others under `lock`.
  */
@@ -43,6 +44,9 @@ typedef struct fc_listener {
     int removes_path;
     fc_server_listener told;
 } fc_listener;
+
+/* Of a reply that is not counted by client-output-buffer-limit: as much as Redis keeps in the client itself. */
+#define FC_OUTPUT_UNCOUNTED_BYTES 16384u
 
 /* Why a connection stands still. */
 #define FC_WAIT_OUTPUT 1u      /* until the socket takes what is owed */
@@ -120,6 +124,7 @@ struct fc_worker {
     fc_session *session;
     fc_context context;
     fc_reply reply;
+    uint64_t gather_bytes;     /* replies gathered before they are written in the middle of a turn */
     uint8_t *input;            /* FC_READ_BYTES */
     fc_parser parsers[FC_BATCH_MAX];
     fc_request requests[FC_BATCH_MAX];
