@@ -289,7 +289,7 @@ fc_status fc_cmd_help(fc_context *c)
         const fc_command *row = &fc_command_rows[id];
         int upper_count = (int)strlen(row->name);
         if (id == container->id) snprintf(line, sizeof line, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", row->name);
-        else snprintf(line, sizeof line, "%s %s", row->name, row->syntax);
+        else snprintf(line, sizeof line, "%s%s%s", row->name, row->syntax[0] != '\0' ? " " : "", row->syntax);
         for (int i = 0; i < upper_count; i++)
             if (line[i] >= 'a' && line[i] <= 'z') line[i] = (char)(line[i] - 32);
         fc_reply_simple(c->reply, line);
