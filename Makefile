@@ -5,6 +5,7 @@
 #   make demo        one writer, three readers, real order flow          make clean
 #   make test        everything below that says pass or fail             make bench     figures beside the peers, docs/benchmarks.md
 #   make models      the Promela models                                  make soak      the tests' long versions
+#   make fuzz        random requests and commands, under sanitizers
 #   make sanitize    C tests under ASan+UBSan and TSan, gcc and clang    make wheel     dist/fincache-*.whl for this Python
 #
 # ARGS goes to what is run: make demo ARGS=--chaos, make run ARGS="--port 7000"
@@ -13,7 +14,7 @@ BIN := .venv/bin
 MESON := $(BIN)/meson
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup build demo run test models lint fmt soak sanitize bench wheel clean
+.PHONY: setup build demo run test fuzz models lint fmt soak sanitize bench wheel clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -60,6 +61,7 @@ asan_setup := -Db_sanitize=address,undefined -Doptimization=1 -Dassertions=true
 tsan_setup := -Db_sanitize=thread -Doptimization=1 -Dassertions=true
 clang_setup := -Dassertions=false
 clang-asan_setup := $(asan_setup) -Db_lundef=false
+clang-fuzz_setup := -Db_sanitize=address,undefined -Doptimization=2 -Db_lundef=false -Dtests=false -Dfuzz=true
 clang-tsan_setup := $(tsan_setup) -Db_lundef=false
 aarch64_setup := --cross-file tools/aarch64-linux-gnu.ini -Dassertions=true
 
@@ -87,6 +89,10 @@ soak: build-release
 
 sanitize: build-release
 	@tools/run_tests.sh sanitize
+
+# Random requests and commands, for ARGS seconds each (60); what it finds worth keeping stays in build/fuzz.
+fuzz: setup
+	@tools/fuzz.sh $(ARGS)
 
 models: setup
 	@$(if $(wildcard tools/models/run.py),$(BIN)/python tools/models/run.py,tools/models/run.sh) $(ARGS)

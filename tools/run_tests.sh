@@ -101,6 +101,11 @@ else
     else
         skip "C tests, clang" "clang could not be installed"
     fi
+    if have clang; then
+        stage "fuzzers" tools/fuzz.sh "$([ -n "$soak" ] && echo 600 || echo 15)"
+    else
+        skip "fuzzers" "clang could not be installed"
+    fi
     if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
         stage "C tests, aarch64 under qemu" slow_c_tests aarch64 --timeout-multiplier 10
     else

@@ -77,7 +77,8 @@ static uint32_t hash_name(const uint8_t *name, uint64_t bytes)
     return (uint32_t)(hash >> 54);
 }
 
-static int same_name(const char *name, const uint8_t *with, uint64_t bytes) { return strncasecmp(name, (const char *)with, bytes) == 0 && name[bytes] == '\0'; }
+/* `with` may hold NULs, at which strncasecmp alone would find equal what is not. */
+static int same_name(const char *name, const uint8_t *with, uint64_t bytes) { return strlen(name) == bytes && strncasecmp(name, (const char *)with, bytes) == 0; }
 
 static void insert_name(fc_command_names *names, uint32_t id)
 {

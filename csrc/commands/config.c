@@ -40,7 +40,7 @@ const fc_config_row *fc_config_at(uint32_t index) { return index < ROW_COUNT ? &
 const fc_config_row *fc_config_find(const void *name, uint64_t name_bytes)
 {
     for (size_t i = 0; i < ROW_COUNT; i++)
-        if (strncasecmp(config_rows[i].name, name, name_bytes) == 0 && config_rows[i].name[name_bytes] == '\0') return &config_rows[i];
+        if (strlen(config_rows[i].name) == name_bytes && strncasecmp(config_rows[i].name, name, name_bytes) == 0) return &config_rows[i];
     return NULL;
 }
 

@@ -29,6 +29,8 @@ static void every_name_is_found_in_any_case(void)
     CHECK(find(&names, "gett") == NULL);
     CHECK(find(&names, "ge") == NULL);
     CHECK(fc_command_find(&names, (const uint8_t *)"get\0", 4) == NULL);
+    CHECK(fc_command_find(&names, (const uint8_t *)"get\0set\0 and more\0\0", 17) == NULL);
+    CHECK(fc_command_find_sub(&fc_command_rows[FC_CMD_CONFIG], (const uint8_t *)"get\0set\0", 9) == NULL);
     CHECK(find(&names, "a name that is much longer than any command there is, and then some") == NULL);
 }
 
