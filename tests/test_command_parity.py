@@ -2,12 +2,14 @@
 
 Families add lines to TEMPLATES. A word in braces is drawn from the pool of that name. Expiries are either long or in the past, so
 that no reply depends on how fast the machine is; replies that tell what is left of one are compared by kind (LOOSE). What differs
-on purpose is in DIFFERENCES, with the reason.
+on purpose is in a table of docs/redis-differences.md, with the reason.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -40,6 +42,7 @@ POOLS = {
     "unit": ["EX", "PX"],
     "unit_at": ["EXAT", "PXAT"],
     "database": ["0", "1", "16", "-1", "x", ""],
+    "restoring": ["REPLACE", "ABSTTL", "FREQ", "FOO"],
     "flush": ["ASYNC", "SYNC", "FOO"],
     "name": ["me", "a b", ""],
     "parameter": ["timeout", "maxmemory", "nosuch", "slowlog-max-len", "hash-max-ziplist-entries", "appendfsync"],
@@ -123,6 +126,19 @@ PERSIST {key}
 TTL {key}
 PTTL {key}
 EXPIRETIME {key}
+RENAME {key} {key}
+RENAMENX {key} {key}
+COPY {key} {key}
+COPY {key} {key} REPLACE
+COPY {key} {key} DB {database}
+COPY {key} {key} FOO
+MOVE {key} {database}
+TOUCH {key} {key}
+DUMP {key}
+RESTORE {key} {expiry} {value}
+RESTORE {key} 0 {value} {restoring}
+RESTORE {key} 0 {value} REPLACE FREQ {number}
+RESTORE {key} 0 {value} IDLETIME {number} ABSTTL
 DBSIZE
 FLUSHDB
 FLUSHALL {flush}
@@ -154,8 +170,12 @@ CONFIG
 """
 
 LOOSE = {"TTL", "PTTL", "EXPIRETIME", "DBSIZE"}  # Redis counts dead keys that it has not met yet
-# (command, beginning of Redis's reply): why ours is another.
-DIFFERENCES: dict[tuple[str, bytes], str] = {}
+GUIDE = Path(__file__).parent.parent / "docs" / "redis-differences.md"
+# (command, beginning of Redis's reply), as documented.
+DIFFERENCES = [
+    (name, start.encode())
+    for name, start in re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+]
 
 
 def templates() -> list[list[str]]:

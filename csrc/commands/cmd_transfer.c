@@ -16,6 +16,10 @@ static int parse_database(fc_context *c, uint32_t index, uint32_t *database)
 {
     int64_t number;
     if (!fc_arg_integer(c, index, &number)) return 0;
+    if (number < INT32_MIN || number > INT32_MAX) {
+        fc_reply_error(c->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
+        return 0;
+    }
     if (number < 0 || number >= fc_config_number(&c->host->config, FC_CONFIG_DATABASES)) {
         fc_reply_error(c->reply, "ERR DB index is out of range");
         return 0;

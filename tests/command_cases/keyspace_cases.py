@@ -104,6 +104,19 @@ CASES = [
         ],
     ),
     Case(
+        "databases_that_are_not_there",
+        [
+            (["SET", "a", "1"], "OK"),
+            (["MOVE", "a", 16], Error("ERR DB index is out of range")),
+            (["COPY", "a", "b", "DB", 16], Error("ERR DB index is out of range")),
+            (["MOVE", "a", 99999999999], Error("ERR value is out of range, value must between -2147483648 and 2147483647")),
+            (["MULTI"], "OK"),
+            (["MOVE", "a", 16], "QUEUED"),
+            (["EXEC"], [Error("ERR DB index is out of range")]),
+            (["GET", "a"], b"1"),
+        ],
+    ),
+    Case(
         "transfers_in_a_transaction",
         [
             (["SET", "a", "1"], "OK"),
