@@ -12,6 +12,7 @@ Patterns    Redis's glob, on bytes: * ? [abc] [a-z] [^a] and backslash. Each `*`
 from __future__ import annotations
 
 import codecs
+import numbers
 import operator
 import re
 import time
@@ -138,15 +139,35 @@ def integer(value: int, what: str, low: int = INT64_MIN, high: int = INT64_MAX) 
     return number
 
 
+def real(value: float, what: str, hint: str) -> int | float:
+    """A time or an amount as int or float; numbers of numpy, Fraction and their like count. Raises InvalidType with the hint."""
+    if type(value) is int or type(value) is float:
+        return value
+    if not isinstance(value, bool):
+        if isinstance(value, float):
+            return float(value)
+        if isinstance(value, numbers.Integral):
+            return operator.index(value)
+        if isinstance(value, numbers.Real):
+            return float(value)
+    raise refused_type(f"{what} is {type(value).__name__}", hint)
+
+
+def type_name(kind: Encodable) -> bytes:
+    """A type's name, as str or bytes in any case, as the engine has it. Raises InvalidType."""
+    if not isinstance(kind, (str, bytes)):
+        raise refused_type(f"_type is {type(kind).__name__}", 'Use the name of a type, such as "string".')
+    return encode(kind).lower()
+
+
 def _duration_ns(value: Seconds, unit_ns: int, what: str) -> int:
     if isinstance(value, timedelta):
         return (value.days * 86_400 + value.seconds) * NS_PER_S + value.microseconds * 1_000
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise refused_type(f"{what} is {type(value).__name__}", "Use a number or a timedelta.")
-    if isinstance(value, int):
-        return value * unit_ns
+    number = real(value, what, "Use a number or a timedelta.")
+    if isinstance(number, int):
+        return number * unit_ns
     try:
-        return round(value * unit_ns)
+        return round(number * unit_ns)
     except (ValueError, OverflowError):  # nan, inf
         raise refusal("INVALID_ARGUMENT", f"{what} is {value!r}", "Use a finite time.") from None
 

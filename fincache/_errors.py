@@ -231,7 +231,7 @@ class LayoutOlder(FinCacheError, ValueError):
 
 
 class SegmentRetired(FinCacheError, RuntimeError):
-    """The segment was unlinked; who is attached goes on, nobody can join."""
+    """The segment was unlinked: open sessions and read-only attachments go on, nobody can attach or open another session."""
 
 
 class CorruptSegment(FinCacheError, ValueError):

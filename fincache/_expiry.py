@@ -69,6 +69,7 @@ class ExpiryCommands(Commands[ReplyT]):
         return self._expire(name, deadline_at(when, NS_PER_MS, "when"), nx, xx, gt, lt)
 
     def _expire(self, name: Encodable, expires_unix_ns: int, nx: bool, xx: bool, gt: bool, lt: bool) -> bool:
+        nx, xx, gt, lt = bool(nx), bool(xx), bool(gt), bool(lt)  # None, 2 and -1 mean what they mean elsewhere
         if (nx and (xx or gt or lt)) or (gt and lt):
             raise refusal("INVALID_ARGUMENT", "nx goes with none of xx, gt and lt, and gt not with lt", "Drop one of them.")
         flags = _core.EXPIRE_NX * nx | _core.EXPIRE_XX * xx | _core.EXPIRE_GT * gt | _core.EXPIRE_LT * lt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fincache._arguments import Encodable, glob, integer
+from fincache._arguments import Encodable, glob, integer, type_name
 from fincache._commands import Commands, ReplyT
 from fincache._core import refusal
 
@@ -112,7 +112,7 @@ class KeyspaceCommands(Commands[ReplyT]):
         cursor: int = 0,
         match: Encodable | None = None,
         count: int | None = None,
-        _type: str | None = None,
+        _type: str | bytes | None = None,
     ) -> tuple[int, list[ReplyT]]:
         """One step through the keys.
 
@@ -120,7 +120,7 @@ class KeyspaceCommands(Commands[ReplyT]):
             cursor: 0 to begin; then what the last call returned.
             match: a Redis pattern (* ? [a-z] [^a] and backslash); None: all.
             count: how many keys to look at (not: to return); None: 10.
-            _type: only keys of this type, such as "string".
+            _type: only keys of this type, such as "string" (str or bytes, in any case).
 
         Returns:
             The next cursor, 0 at the end, and keys. A key that is there from the first call to the last is returned at least
@@ -128,6 +128,7 @@ class KeyspaceCommands(Commands[ReplyT]):
 
         Raises:
             InvalidArgument: a cursor or count out of range.
+            InvalidType: a _type that is no name.
 
         RESP: SCAN.
         """
@@ -141,11 +142,13 @@ class KeyspaceCommands(Commands[ReplyT]):
             fits = glob(self._encode(match)).fullmatch
             found = [item for item in found if fits(item[0])]
         if _type is not None:
-            wanted = _type.lower().encode()
+            wanted = type_name(_type)
             found = [item for item in found if item[1] == wanted]
         return following, self._replies([key for key, _ in found])
 
-    def scan_iter(self, match: Encodable | None = None, count: int | None = None, _type: str | None = None) -> Iterator[ReplyT]:
+    def scan_iter(
+        self, match: Encodable | None = None, count: int | None = None, _type: str | bytes | None = None
+    ) -> Iterator[ReplyT]:
         """The keys, by `scan`, with its promise. Holds nothing between two steps, so it may be left unfinished."""
         cursor = 0
         while True:

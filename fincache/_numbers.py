@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fincache._arguments import Encodable, encode, integer
+from fincache._arguments import Encodable, encode, integer, real
 from fincache._commands import Commands, ReplyT
-from fincache._core import refusal, refused_type
+from fincache._core import refusal
 
 _FLOAT_MAX = float.fromhex("0x1.fffffffffffffp+1023")
 
@@ -64,8 +64,7 @@ class NumberCommands(Commands[ReplyT]):
 
         RESP: INCRBYFLOAT.
         """
-        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
-            raise refused_type(f"amount is {type(amount).__name__}", "Use a number.")
+        amount = real(amount, "amount", "Use a number.")
         if isinstance(amount, float) and not -_FLOAT_MAX <= amount <= _FLOAT_MAX:
             raise refusal("NOT_FLOAT", f"amount is {amount!r}", "Use a finite number.")
         session = self._session()

@@ -126,7 +126,7 @@ class SegmentInfo:
         layout_version: of the bytes in the segment.
         mode: permission bits.
         read_only: this attachment is mapped read-only.
-        retired: the segment was unlinked; this mapping goes on working.
+        retired: the segment was unlinked; sessions that are open go on working, new ones are refused.
         locked: mlock succeeded for this mapping.
         huge_advised: the kernel accepted the wish for huge pages.
     """

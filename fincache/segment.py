@@ -305,7 +305,10 @@ def attach(
 
 
 def unlink(name: str) -> None:
-    """Removes a segment's name. Processes that are attached go on; nobody can attach any more, or open a session.
+    """Removes a segment's name. Nobody can attach any more, or open a session.
+
+    A thread that has used its Cache goes on, and so does a read-only attachment. A thread, or a child of fork(), that uses a
+    writable Cache for the first time after this raises SegmentRetired.
 
     An object of that name that is damaged, of another layout version or no segment at all is removed likewise, so that the name
     is free again.

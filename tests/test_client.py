@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -450,6 +451,68 @@ def test_scan_filters_by_pattern_and_type(cache: fincache.Cache) -> None:
     assert sorted(cache.scan_iter(match=b"*:[A-L]*")) == [b"quote:AAPL", b"trade:AAPL"]
     assert len(list(cache.scan_iter(_type="STRING"))) == 3
     assert list(cache.scan_iter(_type="hash")) == []
+    assert len(list(cache.scan_iter(_type=cache.type("quote:AAPL")))) == 3  # type() gives bytes
+    assert len(cache.scan(0, count=1000, _type=b"String")[1]) == 3
+    with pytest.raises(fincache.InvalidType, match="_type is int"):
+        cache.scan(0, _type=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["expire", "pexpire"])
+def test_flags_of_expire_count_by_their_truth(cache: fincache.Cache, name: str) -> None:
+    """None is no flag; 2 and -1 are the flag they stand for, and no other."""
+    expire = getattr(cache, name)
+    cache.set("a", 1)
+    assert expire("a", 50_000, xx=2) is False
+    assert expire("a", 50_000, nx=2) is True
+    assert expire("a", 50_000, nx=-1) is False
+    assert expire("a", 60_000, nx=None, xx=None, gt=-1, lt=0) is True
+    assert expire("a", 60_000, nx=None) is True
+
+
+def test_times_and_amounts_may_be_numbers_of_numpy(cache: fincache.Cache) -> None:
+    """An amount or a time is a number wherever it comes from; a bool is none, whosever it is."""
+    np = pytest.importorskip("numpy")
+    assert cache.set("a", 1, ex=np.int64(100)) is True
+    assert 90 < cache.ttl("a") <= 100
+    assert cache.expire("a", np.float32(50.5)) is True
+    assert 40 < cache.ttl("a") <= 51
+    assert cache.get("a", max_age=np.float32(30)) == b"1"
+    assert cache.incrbyfloat("a", np.float32(0.5)) == 1.5
+    assert cache.incrbyfloat("a", np.int64(2)) == 3.5
+    for bad in (True, np.bool_(True), "3"):
+        with pytest.raises(fincache.InvalidType):
+            cache.expire("a", bad)
+        with pytest.raises(fincache.InvalidType):
+            cache.incrbyfloat("a", bad)
+
+
+def test_after_unlink_open_sessions_and_readers_go_on_and_new_sessions_are_refused(name: str) -> None:
+    """What the guide says of unlink."""
+    with (
+        fincache.open(name, "4MB") as used,
+        fincache.attach(name) as unused,
+        fincache.attach(name, readonly=True) as reader,
+    ):
+        used.set("a", 1)
+        fincache.unlink(name)
+        assert used.set("a", 2) is True
+        assert reader.get("a") == b"2"
+        with pytest.raises(fincache.SegmentRetired):
+            unused.get("a")
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(reader.get, "a").result() == b"2"
+            with pytest.raises(fincache.SegmentRetired):
+                pool.submit(used.get, "a").result()
+
+
+def test_methods_of_redis_that_are_missing_say_so(cache: fincache.Cache) -> None:
+    """And names that nobody has stay what they are."""
+    for name in ("lock", "hset", "publish"):
+        assert not hasattr(cache, name)
+        with pytest.raises(AttributeError, match=rf"no method {name}.*docs/python\.md"):
+            getattr(cache, name)
+    with pytest.raises(AttributeError, match="'Cache' object has no attribute 'nonsense'"):
+        cache.nonsense  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_randomkey_is_a_key(cache: fincache.Cache) -> None:

@@ -38,7 +38,7 @@ def _visit_class(context: Any, info: Any) -> int:
 
 
 def unlink(name: bytes) -> None:
-    """Removes the name of a segment; who is attached goes on."""
+    """Removes the name of a segment; sessions that are open go on."""
     check(lib.fc_cache_unlink(name))
 
 

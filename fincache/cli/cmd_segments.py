@@ -183,8 +183,9 @@ def _row(listed: Listed, now_ns: int) -> tuple[str, ...]:
 def rm_command(names: tuple[str, ...], force: bool) -> ExitCode:
     """Remove segments.
 
-    A segment that living processes use is left alone, with exit code 8, unless --force is given. They then go on with what they
-    have, and nobody else can join them; the memory comes back when the last of them ends.
+    A segment that living processes use is left alone, with exit code 8, unless --force is given. Threads that have
+    used it then go on with what they have, as do read-only attachments; threads and forked children that had not used it yet get
+    an error. Nobody can attach any more; the memory comes back when the last process ends.
     """
     return max([_remove(name, force) for name in names])
 
