@@ -331,7 +331,11 @@ class Cache(_Door, AllCommands[ReplyT]):
         return session.sweep(homes)
 
     def info(self) -> SegmentInfo:
-        """Name, geometry, options and state of the segment, as the header says. Reads /proc/self/smaps, which may take 1 ms."""
+        """Name, geometry, options and state of the segment, as the header says. Reads /proc/self/smaps, which may take 1 ms.
+
+        To check that `open` found a segment as asked for, compare size_bytes, databases, sessions_max, policy, mode and
+        value_bytes_max: what `open` was given counts only where it created the segment.
+        """
         self._require_open()
         return self._attachment.describe()
 

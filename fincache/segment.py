@@ -164,7 +164,8 @@ def open(  # noqa: A001 -- fincache.open, as gzip.open
 ) -> Cache[bytes] | Cache[str]:
     """Attaches to a segment, and creates it when there is none. Two processes that race end up in one.
 
-    The arguments up to `group`, and value_bytes_max, are for the creation: a segment that exists keeps what it was created with.
+    The arguments up to `group`, and value_bytes_max, are for the creation: a segment that exists keeps what it was created with,
+    and other arguments pass silently. `Cache.info` says what it has; `exclusive` refuses a segment that is there.
 
     Args:
         name: 1 to 63 characters out of A-Z a-z 0-9 _ . - beginning with a letter, a digit or _.

@@ -182,8 +182,16 @@ class TestLeftovers:
             assert any(f"a removed segment of 2.0 MiB is still mapped by {child.pid} (" in text for text in texts)
 
     def test_a_name_that_is_nowhere_is_a_problem(self) -> None:
-        found, _ = doctor("no-such-segment")
+        report = json.loads(call("doctor", "no-such-segment", "--json").stdout)
+        found = {finding["check"]: finding for finding in report["findings"]}
         assert found["segment"]["seen"] == "there is no such segment"
+        assert not report["healthy"]
+
+    @pytest.mark.parametrize("arguments", [("doctor", "no-such-segment"), ("-s", "no-such-segment", "doctor")])
+    def test_a_name_that_is_nowhere_ends_with_the_code_of_a_missing_segment(self, arguments: tuple[str, ...]) -> None:
+        done = call(*arguments)
+        assert done.exit_code == ExitCode.MISSING
+        assert "there is no such segment" in done.stdout
 
 
 class TestDamage:

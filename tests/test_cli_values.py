@@ -154,3 +154,11 @@ class TestDelAndTtl:
         run("set", "-n", "4", "k", "4")
         assert (cache.get("k"), cache.db(3).get("k"), cache.db(4).get("k")) == (None, b"3", b"4")
         assert run("-n", "40", "get", "k").exit_code == 2
+
+
+def test_a_value_with_a_dash_is_told_where_to_stand(cache: fincache.Cache) -> None:
+    refused = call("-s", cache.name, "set", "pnl", "-5")
+    assert refused.exit_code == 2
+    assert 'begins with a dash goes behind "--"' in refused.output
+    assert call("-s", cache.name, "set", "--", "pnl", "-5").exit_code == 0
+    assert cache.get("pnl") == b"-5"

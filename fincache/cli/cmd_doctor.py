@@ -26,10 +26,11 @@ from fincache.cli.host import Host
 from fincache.cli.output import Json, is_terminal, json_option, print_json
 from fincache.cli.processes import read_mappings
 from fincache.cli.shm_objects import list_segments
-from fincache.cli.target import complete_segment
+from fincache.cli.target import Target, complete_segment, pass_target
 
 COLOURS = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 WIDTH_MAX = 130
+NOWHERE = "there is no such segment"  # of a name that was given
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,7 @@ def examine(host: Host, names: tuple[str, ...]) -> Iterator[Finding]:
     known = {listed.name for listed in segments} | {finding.segment for finding in leftovers}
     for name in names:
         if name not in known:
-            yield Finding(
-                "segment", Level.PROBLEM, "there is no such segment", segment=name, do="fincache ls shows what there is."
-            )
+            yield Finding("segment", Level.PROBLEM, NOWHERE, segment=name, do="fincache ls shows what there is.")
 
 
 def repair(findings: list[Finding]) -> Iterator[Repaired]:
@@ -81,16 +80,20 @@ def repair(findings: list[Finding]) -> Iterator[Repaired]:
 @click.option("-q", "--quiet", is_flag=True, help="Leave out what is as it should be.")
 @json_option
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_segment)
-def doctor_command(names: tuple[str, ...], fix: bool, quiet: bool, as_json: bool) -> ExitCode:
+@pass_target
+def doctor_command(target: Target, names: tuple[str, ...], fix: bool, quiet: bool, as_json: bool) -> ExitCode:
     """Examine this host and its segments, or only the ones named, and say what is wrong and what to do.
 
     Looks at /dev/shm, memory limits, huge pages, swap, kernel, clock, logind's RemoveIPC, and in every segment at damage, dead or
     stopped users, memory and rights; and for what dead processes left behind. Levels are ok, note (good to know), warning (works,
-    but slower or not always) and problem. Exit code 10 if problems stay.
+    but slower or not always) and problem. Exit code 10 if problems stay, 3 if
+    a segment that was named is not there.
 
     Without --fix nothing is changed; what it would repair is said. It repairs by settling sessions of dead threads, and by
     removing orphaned lock files and empty or truncated objects that nobody has open.
     """
+    if not names and target.segment is not None:
+        names = (target.segment,)
     host = Host()
     findings = list(examine(host, names))
     repaired: list[Repaired] = []
@@ -110,6 +113,8 @@ def doctor_command(names: tuple[str, ...], fix: bool, quiet: bool, as_json: bool
         print_json(_report(findings, repaired))
     else:
         _summarise(findings, problem_count, fix)
+    if any(finding.seen == NOWHERE for finding in findings):
+        return ExitCode.MISSING
     return ExitCode.UNHEALTHY if problem_count else ExitCode.OK
 
 

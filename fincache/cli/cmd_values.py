@@ -70,7 +70,18 @@ def _write_value(value: bytes, raw: bool | None, output: IO[bytes] | None = None
 # ------------------------------------------------------------------ set
 
 
-@click.command("set")
+class _SetCommand(click.Command):
+    """A command whose argument may begin with a dash: says how."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click has it, with a better hint."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(f'{error.format_message()} A value that begins with a dash goes behind "--".', ctx) from None
+
+
+@click.command("set", cls=_SetCommand)
 @target_options
 @escaped_option
 @click.option("-x", "from_stdin", is_flag=True, help="Read the value from stdin, as redis-cli -x does.")
