@@ -92,7 +92,8 @@ fc_status fc_server_rename_command(fc_server *server, const char *from, const ch
 /* ------------------------------------------------------------------ started */
 
 /* One core is left to the clients and strategies of this host. Two threads on two cores cost more processor time than one for the same requests: with
- * half of the connections each finds fewer that are ready when it wakes, and sleeps more often (9.8 us for a request without pipelining, 5.4 with one). */
+ * half of the connections each finds fewer that are ready when it wakes, and sleeps more often (GET, 50 connections, no pipelining: 4.6 us of processor time for a
+ * request, 3.4 with one; redis-server 3.9). */
 static uint32_t default_threads(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);

@@ -208,6 +208,18 @@ static void without_session_slots_the_start_is_refused(void)
     check_close(&segment);
 }
 
+/* The control plane's threads may ask until the server is closed, also while another of them drains it. */
+static void a_drained_server_still_answers_its_control_plane(void)
+{
+    served made = serve(2, NULL, NULL);
+    fc_server_stats stats;
+    CHECK_OK(fc_server_drain(made.server, 1000000000, 0, NULL));
+    CHECK_OK(fc_server_stats_read(made.server, &stats));
+    CHECK(stats.threads == 2 && stats.draining == 1 && stats.connections == 0);
+    CHECK_STATUS(FC_MISS, fc_server_answer(made.server, 1, "+OK\r\n", 5));
+    end(&made);
+}
+
 int main(void)
 {
     RUN(requests_of_two_clients_are_served);
@@ -218,5 +230,6 @@ int main(void)
     RUN(the_control_plane_hears_of_changes);
     RUN(addresses_that_cannot_be_had_are_named);
     RUN(without_session_slots_the_start_is_refused);
+    RUN(a_drained_server_still_answers_its_control_plane);
     return check_report();
 }
