@@ -96,6 +96,7 @@ def doctor_command(target: Target, names: tuple[str, ...], fix: bool, quiet: boo
         names = (target.segment,)
     host = Host()
     findings = list(examine(host, names))
+    was_nowhere = any(finding.seen == NOWHERE for finding in findings)  # before --fix took the last of it away
     repaired: list[Repaired] = []
     if not as_json:
         for finding in findings:
@@ -113,7 +114,7 @@ def doctor_command(target: Target, names: tuple[str, ...], fix: bool, quiet: boo
         print_json(_report(findings, repaired))
     else:
         _summarise(findings, problem_count, fix)
-    if any(finding.seen == NOWHERE for finding in findings):
+    if was_nowhere:
         return ExitCode.MISSING
     return ExitCode.UNHEALTHY if problem_count else ExitCode.OK
 
