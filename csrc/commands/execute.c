@@ -179,12 +179,22 @@ static int refuse(fc_context *c, const fc_request *request, const fc_command *co
     return 1;
 }
 
+/* What CLIENT REPLY OFF and SKIP say about the reply from `mark` on. */
+static void drop_reply(fc_context *c, uint64_t mark, uint64_t flags_before)
+{
+    if ((flags_before & c->client->flags & (FC_CLIENT_REPLY_OFF | FC_CLIENT_REPLY_SKIP)) != 0) fc_reply_truncate(c->reply, mark);
+    c->client->flags &= ~(uint64_t)FC_CLIENT_REPLY_SKIP;
+    if ((c->client->flags & FC_CLIENT_REPLY_SKIP_NEXT) != 0) c->client->flags = (c->client->flags & ~(uint64_t)FC_CLIENT_REPLY_SKIP_NEXT) | FC_CLIENT_REPLY_SKIP;
+}
+
 void fc_execute_refuse(fc_context *c, const fc_request *request, fc_status status)
 {
+    uint64_t flags_before = c->client->flags;
     fc_reply_status(c->reply, status);
     /* An EXEC that failed is over, as every other EXEC is: the client will not send DISCARD. */
     if (request->command != NULL && request->command->id == FC_CMD_EXEC) fc_transaction_forget(c->client);
     refused(c, request->command);
+    drop_reply(c, c->reply_mark, flags_before); /* as behind a command that ran: SKIP is used up by this reply */
 }
 
 fc_status fc_cmd_container(fc_context *c)
@@ -245,14 +255,6 @@ static void queue_command(fc_context *c, const fc_request *request)
     }
     fc_reply_error(c->reply, "ERR no memory for the transaction");
     refused(c, request->command);
-}
-
-/* What CLIENT REPLY OFF and SKIP say about the reply from `mark` on. */
-static void drop_reply(fc_context *c, uint64_t mark, uint64_t flags_before)
-{
-    if ((flags_before & c->client->flags & (FC_CLIENT_REPLY_OFF | FC_CLIENT_REPLY_SKIP)) != 0) fc_reply_truncate(c->reply, mark);
-    c->client->flags &= ~(uint64_t)FC_CLIENT_REPLY_SKIP;
-    if ((c->client->flags & FC_CLIENT_REPLY_SKIP_NEXT) != 0) c->client->flags = (c->client->flags & ~(uint64_t)FC_CLIENT_REPLY_SKIP_NEXT) | FC_CLIENT_REPLY_SKIP;
 }
 
 /* Client states in which a command does not simply run. */

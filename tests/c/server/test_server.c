@@ -123,6 +123,23 @@ static void a_command_that_waited_long_enough_is_refused(void)
     end(&made);
 }
 
+/* CLIENT REPLY SKIP takes the -BUSY, and no other reply; OFF takes it, too. */
+static void a_refusal_is_dropped_as_any_other_reply(void)
+{
+    served made = serve(1, "busy-timeout-ms", "20");
+    fc_key key = check_key(&made.segment, "held");
+    fc_write_state write;
+    int fd = dial(made.port);
+    REQUIRE_OK(fc_write_open(made.segment.session, &key, &write));
+    say(fd, "CLIENT REPLY SKIP\r\nSET held 1\r\nPING\r\n");
+    CHECK(hears(fd, "+PONG\r\n"));
+    say(fd, "CLIENT REPLY OFF\r\nSET held 1\r\nCLIENT REPLY ON\r\n");
+    CHECK(hears(fd, "+OK\r\n"));
+    CHECK_OK(fc_write_close(made.segment.session, &write, FC_OK));
+    close(fd);
+    end(&made);
+}
+
 static void maxclients_are_told_and_the_next_may_come_in_again(void)
 {
     served made = serve(1, "maxclients", "1");
@@ -225,6 +242,7 @@ int main(void)
     RUN(requests_of_two_clients_are_served);
     RUN(a_key_held_by_a_stopped_writer_parks_one_connection);
     RUN(a_command_that_waited_long_enough_is_refused);
+    RUN(a_refusal_is_dropped_as_any_other_reply);
     RUN(maxclients_are_told_and_the_next_may_come_in_again);
     RUN(a_protocol_error_is_told_and_closes_behind_what_came_before);
     RUN(the_control_plane_hears_of_changes);
