@@ -51,7 +51,8 @@ static uint32_t database_after(const fc_context *c, const fc_queued *queued, uin
     return index >= 0 && index < fc_config_number(&c->host->config, FC_CONFIG_DATABASES) ? (uint32_t)index : database;
 }
 
-/* A command whose keys cannot be prepared (one is too long) gets its error when it runs, or would lack its key then: it is told so. */
+/* A command whose keys cannot be prepared (one is too long, or COPY names a database that is not there) gets its error when it runs, or would lack
+ * its key then: it is told so. */
 static fc_status collect_keys(part *this)
 {
     uint32_t database = this->database;
@@ -60,7 +61,7 @@ static fc_status collect_keys(part *this)
         const fc_queued *queued = &this->queue->commands[i];
         this->arguments = queued->arguments;
         fc_status status = fc_command_visit_keys(queued->command, queued->arguments, queued->argument_count, database, &this->sink);
-        if (status != FC_OK && status != FC_KEY_TOO_LONG) return status;
+        if (status != FC_OK && status != FC_KEY_TOO_LONG && status != FC_INVALID_ARGUMENT) return status;
         database = database_after(this->c, queued, database);
     }
     return FC_OK;

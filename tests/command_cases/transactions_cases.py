@@ -22,6 +22,16 @@ CASES = [
             (["EXISTS", "k", "m"], 0),
         ],
     ),
+    Case(
+        "exec_with_a_database_that_is_not_there",
+        [
+            (["SET", "a", "1"], "OK"),
+            (["MULTI"], "OK"),
+            (["COPY", "a", "b", "DB", 40], "QUEUED"),
+            (["INCR", "a"], "QUEUED"),
+            (["EXEC"], [Error("ERR DB index is out of range"), 2]),
+        ],
+    ),
     Case("empty", [(["MULTI"], "OK"), (["EXEC"], []), (["EXEC"], Error("ERR EXEC without MULTI"))]),
     Case(
         "discard",
