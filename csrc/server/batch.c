@@ -86,6 +86,7 @@ static int run_request(fc_connection *connection, fc_request *request)
     fc_status status = fc_execute(c, request);
     if (FC_LIKELY(status == FC_OK)) {
         connection->give_up_ns = 0;
+        connection->park_failures = 0;
         return 1;
     }
     if (c->is_held) {
