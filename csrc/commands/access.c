@@ -178,11 +178,16 @@ fc_status fc_access_look(fc_context *c, uint32_t argument, fc_item *item)
     return read_directly(c, item, &nothing);
 }
 
+/* Rounds with larger buffers, when values outgrow them as we look. */
+#define GROW_ROUNDS_MAX 8u
+
+static fc_status outgrown(void) { return fc_fail(FC_CONTENDED, "the value outgrew %u buffers in a row", GROW_ROUNDS_MAX); }
+
 fc_status fc_access_read(fc_context *c, uint32_t argument, fc_item *item, uint8_t **data)
 {
     item_copier to = {.room = 0};
     FC_TRY(fc_access_look(c, argument, item));
-    for (;;) {
+    for (uint32_t round = 0; round < GROW_ROUNDS_MAX; round++) {
         *data = NULL;
         if (item->type == FC_TYPE_NONE) return FC_OK;
         FC_TRY(fc_item_want_string(item));
@@ -194,6 +199,7 @@ fc_status fc_access_read(fc_context *c, uint32_t argument, fc_item *item, uint8_
         FC_TRY(read_directly(c, item, &to));
         if (item->type != FC_TYPE_NONE && item->value_bytes <= to.room) return FC_OK;
     }
+    return outgrown();
 }
 
 int fc_access_clip(int64_t length, int64_t *first, int64_t *last)
@@ -240,7 +246,7 @@ fc_status fc_access_read_part(fc_context *c, uint32_t argument, int64_t first, i
         clip_part(&to, item->value_bytes);
         to.room = part->bytes;
     }
-    for (;;) {
+    for (uint32_t round = 0; round < GROW_ROUNDS_MAX; round++) {
         to.data = fc_context_scratch(c, to.room);
         if (to.data == NULL) return fc_fail(FC_SYSTEM, "no memory for %llu bytes", (unsigned long long)to.room);
         *part = (fc_item_part){.bytes = 0};
@@ -253,12 +259,11 @@ fc_status fc_access_read_part(fc_context *c, uint32_t argument, int64_t first, i
         if (part->bytes <= to.room) return FC_OK;
         to.room = part->bytes;
     }
+    return outgrown();
 }
 
 /* First guess of a value's length in a cut: nearly every value of a market-data cache fits. */
 #define GUESSED_BYTES 256u
-/* Rounds with larger buffers, when values outgrow them as we look. */
-#define GROW_ROUNDS_MAX 8u
 
 static uint64_t room_of(const fc_read *read, uint32_t round)
 {
@@ -324,16 +329,18 @@ static inline __attribute__((always_inline)) fc_status reply_directly(fc_context
 {
     fc_hit hit;
     FC_TRY(fc_session_enter_read(c->session));
-    for (;;) {
+    for (uint32_t round = 0; round < GROW_ROUNDS_MAX; round++) {
         FC_TRY(fc_read_key(c->session, key, copy, to, &hit));
         if (FC_UNLIKELY(hit.view.type != FC_TYPE_STRING)) return FC_WRONG_TYPE;
-        if (FC_LIKELY(to->bytes != 0)) break;
+        if (FC_LIKELY(to->bytes != 0)) {
+            to->reply->data[to->reply->bytes + to->bytes - 2] = '\r';
+            to->reply->data[to->reply->bytes + to->bytes - 1] = '\n';
+            fc_reply_took(to->reply, to->bytes);
+            return FC_OK;
+        }
         if (fc_reply_room(to->reply, to->needed) == NULL) return FC_OK;
     }
-    to->reply->data[to->reply->bytes + to->bytes - 2] = '\r';
-    to->reply->data[to->reply->bytes + to->bytes - 1] = '\n';
-    fc_reply_took(to->reply, to->bytes);
-    return FC_OK;
+    return outgrown();
 }
 
 static fc_status reply_in_transaction(fc_context *c, const fc_item *item, uint64_t from, uint64_t bytes)
