@@ -13,15 +13,21 @@ static void count_waits(fc_session *session, int *count)
     CHECK_OK(fc_session_set_wait_hooks(session, count_call, count_call, count));
 }
 
-/* The sign stays up as long as the test needs it: a wait that ended has seen it run out. */
+/* A sign stands for 50 us. A test that is not on its core meanwhile (an emulator, a busy machine) comes too late, and raises another. */
+#define SIGNS_MAX 100000
+
+/* A wait that ended has seen the sign run out. */
 static void a_write_waits_until_the_sign_has_run_out(void)
 {
     int calls;
+    uint64_t until_mono_ns = 0;
     fixture made = check_open(1 << 20);
     count_waits(made.session, &calls);
-    uint64_t until_mono_ns = fc_give_way_raise(made.session);
-    CHECK(until_mono_ns != 0);
-    CHECK_OK(check_set(&made, "k", "1"));
+    for (int i = 0; i < SIGNS_MAX && calls == 0; i++) {
+        until_mono_ns = fc_give_way_raise(made.session);
+        CHECK(until_mono_ns != 0);
+        CHECK_OK(check_set(&made, "k", "1"));
+    }
     CHECK_EQUAL(2, calls);
     CHECK(fc_clock_mono_ns() >= until_mono_ns);
     check_close(&made);
@@ -40,8 +46,10 @@ static void whoever_gave_way_does_not_at_once_give_way_again(void)
     made.session->writes_on_mono_ns = 0;
     fc_key key = check_key(&made, "k");
     fc_write write = {.value = "2", .value_bytes = 1};
-    fc_give_way_raise(made.session);
-    CHECK_OK(fc_set_many(made.session, &key, &write, 1, 0));
+    for (int i = 0; i < SIGNS_MAX && calls == 0; i++) {
+        fc_give_way_raise(made.session);
+        CHECK_OK(fc_set_many(made.session, &key, &write, 1, 0));
+    }
     CHECK_EQUAL(2, calls);
     CHECK(made.session->writes_on_mono_ns != 0);
     check_close(&made);
