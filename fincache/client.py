@@ -62,18 +62,6 @@ def _closed_session() -> NoReturn:
     raise _core.closed()
 
 
-# Methods of redis-py that people look for here in vain.
-_METHODS_ELSEWHERE = """
-    lock pubsub publish subscribe monitor hset hget hgetall hmset hmget hdel hexists hincrby hkeys hvals hlen hscan
-    hscan_iter lpush rpush lpop rpop lrange llen lindex lset lrem ltrim blpop brpop sadd srem smembers sismember scard
-    spop sinter sunion zadd zrem zrange zrevrange zrangebyscore zscore zrank zcard zcount zincrby xadd xread xrange xlen
-    xack xgroup_create xreadgroup setbit getbit bitcount bitop bitfield pfadd pfcount pfmerge geoadd geosearch sort
-    register_script eval evalsha script_load execute_command config_get config_set client_list slowlog_get select bgsave
-    save wait object dump restore move
-"""
-_ELSEWHERE = frozenset(_METHODS_ELSEWHERE.split())
-
-
 class AllCommands(MappingCommands[ReplyT], NumberCommands[ReplyT], ExpiryCommands[ReplyT]):
     """The families together: what the accelerator stands in front of, and falls back on."""
 
@@ -361,15 +349,6 @@ class Cache(_Door, AllCommands[ReplyT]):
         """
         self._require_open()
         self._attachment.set_policy(policy_number(policy))
-
-    if not TYPE_CHECKING:  # a type checker is to refuse what is not there
-
-        def __getattr__(self, name: str) -> object:
-            """Python asks here for what was not found."""
-            if name in _ELSEWHERE:
-                text = f"FinCache has no method {name}, which redis-py has; docs/python.md lists the methods there are"
-                raise AttributeError(text, name=name, obj=self)
-            return object.__getattribute__(self, name)  # raises what it raised before: a property may have failed inside
 
     def _require_open(self) -> None:
         if self._session is _closed_session:
