@@ -505,16 +505,6 @@ def test_after_unlink_open_sessions_and_readers_go_on_and_new_sessions_are_refus
                 pool.submit(used.get, "a").result()
 
 
-def test_methods_of_redis_that_are_missing_say_so(cache: fincache.Cache) -> None:
-    """And names that nobody has stay what they are."""
-    for name in ("lock", "hset", "publish"):
-        assert not hasattr(cache, name)
-        with pytest.raises(AttributeError, match=rf"no method {name}.*docs/python\.md"):
-            getattr(cache, name)
-    with pytest.raises(AttributeError, match="'Cache' object has no attribute 'nonsense'"):
-        cache.nonsense  # type: ignore[attr-defined]  # noqa: B018
-
-
 def test_randomkey_is_a_key(cache: fincache.Cache) -> None:
     """Or None when there is none."""
     assert cache.randomkey() is None
