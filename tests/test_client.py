@@ -457,10 +457,10 @@ def test_scan_filters_by_pattern_and_type(cache: fincache.Cache) -> None:
         cache.scan(0, _type=5)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["expire", "pexpire"])
-def test_flags_of_expire_count_by_their_truth(cache: fincache.Cache, name: str) -> None:
+@pytest.mark.parametrize("method", ["expire", "pexpire"])
+def test_flags_of_expire_count_by_their_truth(cache: fincache.Cache, method: str) -> None:
     """None is no flag; 2 and -1 are the flag they stand for, and no other."""
-    expire = getattr(cache, name)
+    expire = getattr(cache, method)
     cache.set("a", 1)
     assert expire("a", 50_000, xx=2) is False
     assert expire("a", 50_000, nx=2) is True
